@@ -1,0 +1,205 @@
+//! What `define` says through the `definition` interface, checked as it is said.
+
+use super::Refusal;
+use crate::model::{InvalidName, QuestDefinition, check_event, check_name};
+
+const QUESTS_MAX: usize = 64;
+const ACTIONS_MAX: usize = 256;
+const EVENTS_MAX: usize = 1024;
+const DESCRIPTION_BYTES_MAX: usize = 4096;
+
+/// Collects a module's definitions while its `define` runs.
+#[derive(Debug, Default)]
+pub struct Definer {
+    quests: Vec<QuestDefinition>,
+    refused: Option<Refusal>,
+    events: usize,
+}
+
+type Defined = Result<(), Refusal>;
+
+impl Definer {
+    /// Begins a quest; what follows belongs to it.
+    pub fn quest(&mut self, name: &str) -> Defined {
+        let result = self.begin(name);
+        self.note(result)
+    }
+
+    /// One line for people.
+    pub fn describe(&mut self, text: &str) -> Defined {
+        let text = text.to_owned();
+        self.in_quest(|quest| {
+            if text.len() > DESCRIPTION_BYTES_MAX {
+                return Err(refusal("too-large", format!("a description has at most {DESCRIPTION_BYTES_MAX} bytes")));
+            }
+            quest.description = text;
+            Ok(())
+        })
+    }
+
+    /// Version of the variables' shape.
+    pub fn version(&mut self, version: u32) -> Defined {
+        self.in_quest(|quest| {
+            if version == 0 {
+                return Err(refusal("invalid-version", "a version is 1 or higher".to_owned()));
+            }
+            quest.version = version;
+            Ok(())
+        })
+    }
+
+    /// Declares an action.
+    pub fn action(&mut self, name: &str) -> Defined {
+        self.in_quest(|quest| {
+            check_name("action", name).map_err(invalid_name)?;
+            check_handlers(quest)?;
+            if quest.queries.iter().any(|query| query == name) {
+                return Err(duplicate("query", name));
+            }
+            quest.actions.entry(name.to_owned()).or_default();
+            Ok(())
+        })
+    }
+
+    /// The action runs for each event of that name. Declares the action when it is not yet.
+    pub fn on(&mut self, action: &str, event: &str) -> Defined {
+        self.count_event()?;
+        self.in_quest(|quest| {
+            check_name("action", action).map_err(invalid_name)?;
+            check_event(event).map_err(invalid_name)?;
+            check_handlers(quest)?;
+            if quest.queries.iter().any(|query| query == action) {
+                return Err(duplicate("query", action));
+            }
+            let events = quest.actions.entry(action.to_owned()).or_default();
+            if !events.iter().any(|known| known == event) {
+                events.push(event.to_owned());
+            }
+            Ok(())
+        })
+    }
+
+    /// The quest is added to a context when this event arrives there.
+    pub fn add_on(&mut self, event: &str) -> Defined {
+        self.count_event()?;
+        self.in_quest(|quest| {
+            check_event(event).map_err(invalid_name)?;
+            if !quest.add_on.iter().any(|known| known == event) {
+                quest.add_on.push(event.to_owned());
+            }
+            Ok(())
+        })
+    }
+
+    /// Declares a read-only action.
+    pub fn query(&mut self, name: &str) -> Defined {
+        self.in_quest(|quest| {
+            check_name("query", name).map_err(invalid_name)?;
+            check_handlers(quest)?;
+            if quest.actions.contains_key(name) {
+                return Err(duplicate("action", name));
+            }
+            if !quest.queries.iter().any(|query| query == name) {
+                quest.queries.push(name.to_owned());
+            }
+            Ok(())
+        })
+    }
+
+    /// The definitions, unless one was refused (even if the module ignored that) or there are none.
+    pub fn finish(self) -> Result<Vec<QuestDefinition>, Refusal> {
+        match self.refused {
+            Some(refused) => Err(refused),
+            None if self.quests.is_empty() => {
+                Err(refusal("no-quest", "`define` began no quest: call `definition.quest` first".to_owned()))
+            }
+            None => Ok(self.quests),
+        }
+    }
+
+    fn begin(&mut self, name: &str) -> Defined {
+        check_name("quest", name).map_err(invalid_name)?;
+        if self.quests.iter().any(|quest| quest.name == name) {
+            return Err(duplicate("quest", name));
+        }
+        if self.quests.len() >= QUESTS_MAX {
+            return Err(refusal("too-many", format!("a module has at most {QUESTS_MAX} quests")));
+        }
+        self.quests.push(QuestDefinition { name: name.to_owned(), version: 1, ..QuestDefinition::default() });
+        Ok(())
+    }
+
+    fn in_quest(&mut self, change: impl FnOnce(&mut QuestDefinition) -> Defined) -> Defined {
+        let result = match self.quests.last_mut() {
+            Some(quest) => change(quest),
+            None => Err(refusal("no-quest", "call `definition.quest` before what belongs to the quest".to_owned())),
+        };
+        self.note(result)
+    }
+
+    fn count_event(&mut self) -> Defined {
+        self.events += 1;
+        if self.events <= EVENTS_MAX {
+            return Ok(());
+        }
+        self.note(Err(refusal("too-many", format!("a module subscribes to at most {EVENTS_MAX} events"))))
+    }
+
+    fn note(&mut self, result: Defined) -> Defined {
+        if let (Err(refused), None) = (&result, &self.refused) {
+            self.refused = Some(refused.clone());
+        }
+        result
+    }
+}
+
+fn check_handlers(quest: &QuestDefinition) -> Defined {
+    if quest.actions.len() + quest.queries.len() < ACTIONS_MAX {
+        return Ok(());
+    }
+    Err(refusal("too-many", format!("a quest has at most {ACTIONS_MAX} actions and queries")))
+}
+
+fn invalid_name(error: InvalidName) -> Refusal {
+    refusal("invalid-name", error.to_string())
+}
+
+fn duplicate(what: &str, name: &str) -> Refusal {
+    refusal("duplicate", format!("there is a {what} named {name:?} already"))
+}
+
+fn refusal(code: &'static str, message: String) -> Refusal {
+    Refusal { code, message }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn collects_quests() {
+        let mut definer = Definer::default();
+        definer.quest("a").expect("first");
+        definer.on("visit", "visited").expect("on");
+        definer.quest("b").expect("second");
+        definer.version(3).expect("version");
+        definer.query("total").expect("query");
+        let quests = definer.finish().expect("valid");
+        assert_eq!(quests[0].actions_on("visited").collect::<Vec<_>>(), ["visit"]);
+        assert_eq!((quests[1].version, quests[1].queries.as_slice()), (3, &["total".to_owned()][..]));
+    }
+
+    #[test]
+    fn an_ignored_refusal_still_refuses_the_module() {
+        let mut definer = Definer::default();
+        assert_eq!(definer.action("early").map_err(|error| error.code), Err("no-quest"));
+        definer.quest("a").expect("fine");
+        assert_eq!(definer.finish().map_err(|error| error.code), Err("no-quest"));
+
+        let mut definer = Definer::default();
+        definer.quest("a").expect("fine");
+        assert_eq!(definer.quest("a").map_err(|error| error.code), Err("duplicate"));
+        assert!(definer.finish().is_err());
+        assert!(Definer::default().finish().is_err());
+    }
+}

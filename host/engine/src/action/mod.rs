@@ -1,0 +1,233 @@
+//! One run of a quest: what it is given ([`Invocation`]), what it sees and records while it runs ([`Recorder`]), and
+//! what is left afterwards ([`Ran`]).
+//!
+//! The recorder is the meaning of every host function. The wasm border and the SDK's native harness are thin
+//! layers over it, so a quest meets the same rules, limits and refusals in a unit test as in production.
+
+mod definer;
+mod recorder;
+mod seed;
+
+use std::{collections::BTreeMap, sync::Arc};
+
+pub use definer::Definer;
+pub use recorder::{Recorder, parse_json};
+pub use seed::Seed;
+
+use crate::model::{Cause, Millis, Value};
+
+/// An instance's variables.
+pub type Variables = BTreeMap<String, Value>;
+
+/// Which export of the module runs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Export {
+    /// `init`.
+    Init,
+    /// `perform`, with the invocation's action.
+    Perform,
+}
+
+/// Everything that one run of a quest depends on. The same invocation gives the same effects.
+#[derive(Debug, Clone)]
+pub struct Invocation {
+    /// Which export runs.
+    pub export: Export,
+    /// The quest.
+    pub quest: String,
+    /// The action; `init` for [`Export::Init`].
+    pub action: String,
+    /// The context.
+    pub context: String,
+    /// The instance's id.
+    pub instance: String,
+    /// The event's name; empty when there is none.
+    pub event_name: String,
+    /// The event's id.
+    pub event_id: String,
+    /// Why the action runs.
+    pub cause: Cause,
+    /// When the event was accepted, or the timer was due: the clock that the quest sees.
+    pub accepted_at: Millis,
+    /// When this run began.
+    pub processed_at: Millis,
+    /// 1 at the first try.
+    pub attempt: u32,
+    /// How many emits led here.
+    pub hops: u16,
+    /// The event's payload.
+    pub payload: Value,
+    /// The instance's variables before the run.
+    pub variables: Arc<Variables>,
+    /// The instance's timers before the run: name to due time.
+    pub timers: Arc<BTreeMap<String, Millis>>,
+    /// The context's quests.
+    pub active: Arc<Vec<String>>,
+    /// The operator's settings for this quest.
+    pub config: Arc<BTreeMap<String, String>>,
+}
+
+impl Invocation {
+    /// Whether effects are refused (a query).
+    pub fn is_read_only(&self) -> bool {
+        self.cause == Cause::Query
+    }
+}
+
+/// A host function's refusal, as a quest sees it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Refusal {
+    /// A stable code (docs/errors.md).
+    pub code: &'static str,
+    /// Text for people.
+    pub message: String,
+}
+
+/// How a run that did not succeed is treated.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum FailureKind {
+    /// Tried again with backoff.
+    Transient,
+    /// To the dead letters at once.
+    Permanent,
+}
+
+/// Why a run did not succeed. Nothing of what it did is kept.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Failure {
+    /// What is done about it.
+    pub kind: FailureKind,
+    /// A stable code: the quest's own, a refusal's, or `trap`, `timeout`, ….
+    pub code: String,
+    /// Text for people.
+    pub message: String,
+}
+
+impl Failure {
+    /// What an `err` result of the guest means: the code `transient`, or a refusal that passes by itself, asks for a retry.
+    pub fn of_guest(code: String, message: String) -> Self {
+        let kind = match code.as_str() {
+            "transient" | "too-many-pending" => FailureKind::Transient,
+            _ => FailureKind::Permanent,
+        };
+        Self { kind, code, message }
+    }
+
+    /// A trap: a bug of the quest, or a limit that ends it.
+    pub fn trap(message: String) -> Self {
+        Self { kind: FailureKind::Permanent, code: "trap".to_owned(), message }
+    }
+
+    /// The wall-time limit. Counts as transient: a machine may just have been busy.
+    pub fn timeout(message: String) -> Self {
+        Self { kind: FailureKind::Transient, code: "timeout".to_owned(), message }
+    }
+}
+
+/// A timer as it was set.
+#[derive(Debug, Clone, PartialEq)]
+pub struct TimerSet {
+    /// The action that it calls.
+    pub action: String,
+    /// When it is due.
+    pub due: Millis,
+    /// The payload that the action gets.
+    pub payload: Value,
+}
+
+/// What an action does beyond its own variables and timers, in the order that it did it.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Effect {
+    /// An event to every subscribed action of a context.
+    Emit {
+        /// The context.
+        context: String,
+        /// The event's name.
+        name: String,
+        /// Its payload.
+        payload: Value,
+    },
+    /// An event to one action of one quest.
+    Send {
+        /// The context.
+        context: String,
+        /// The quest.
+        quest: String,
+        /// The action.
+        action: String,
+        /// Its payload.
+        payload: Value,
+    },
+    /// An event to every context with a subscribed quest.
+    Broadcast {
+        /// The event's name.
+        name: String,
+        /// Its payload.
+        payload: Value,
+    },
+    /// Adds a quest to a context.
+    Add {
+        /// The quest.
+        quest: String,
+        /// The context.
+        context: String,
+    },
+    /// Removes a quest from a context.
+    Remove {
+        /// The quest.
+        quest: String,
+        /// The context.
+        context: String,
+    },
+    /// A message for the world outside.
+    Publish {
+        /// The topic.
+        topic: String,
+        /// Its payload.
+        payload: Value,
+    },
+}
+
+/// What a successful run changes. Only what differs from before is here.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Changes {
+    /// Variables written, or removed (none).
+    pub variables: BTreeMap<String, Option<Value>>,
+    /// Timers set, or cancelled (none).
+    pub timers: BTreeMap<String, Option<TimerSet>>,
+    /// Everything else, in order.
+    pub effects: Vec<Effect>,
+    /// The answer, if one was set.
+    pub reply: Option<Value>,
+}
+
+/// How grave a log line is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Level {
+    /// For whoever debugs the quest.
+    Debug,
+    /// Worth telling.
+    Info,
+    /// Not as it should be.
+    Warn,
+    /// Something failed.
+    Error,
+}
+
+/// A line that a quest wrote. Lines survive a failed run.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LogLine {
+    /// How grave it is.
+    pub level: Level,
+    /// The text, without a newline.
+    pub message: String,
+}
+
+/// What is left of a run.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Ran {
+    /// The changes, or why there are none.
+    pub result: Result<Changes, Failure>,
+    /// What the quest wrote to its log.
+    pub logs: Vec<LogLine>,
+}

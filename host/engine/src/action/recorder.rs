@@ -1,0 +1,351 @@
+//! The host functions' meaning: reads see the run's own writes, writes only record, misuse is refused with a code.
+
+use std::collections::BTreeMap;
+
+use super::{Changes, Effect, Invocation, Level, LogLine, Refusal, Seed, TimerSet};
+use crate::{
+    limits::ActionLimits,
+    model::{Millis, QuestDefinition, Value, check_context, check_event, check_name},
+};
+
+/// One run in progress.
+#[derive(Debug)]
+pub struct Recorder {
+    invocation: Invocation,
+    limits: ActionLimits,
+    /// Names that timers and queries may call, for refusing a typo where it is made; none when unknown.
+    actions: Option<Vec<String>>,
+    changes: Changes,
+    effects_bytes: usize,
+    variables_bytes: usize,
+    variables_count: usize,
+    timers_count: usize,
+    logs: Vec<LogLine>,
+    logs_dropped: usize,
+    random: Seed,
+}
+
+type Recorded<T> = Result<T, Refusal>;
+
+impl Recorder {
+    /// A run of `invocation`. With the quest's definition, timers for actions that it lacks are refused at once.
+    pub fn new(invocation: Invocation, limits: ActionLimits, definition: Option<&QuestDefinition>) -> Self {
+        let random = Seed::of(&[&invocation.event_id, &invocation.instance, &invocation.quest, &invocation.action]);
+        Self {
+            variables_bytes: invocation.variables.iter().map(|(name, value)| name.len() + value.size()).sum(),
+            variables_count: invocation.variables.len(),
+            timers_count: invocation.timers.len(),
+            actions: definition.map(|quest| quest.actions.keys().cloned().collect()),
+            invocation,
+            limits,
+            changes: Changes::default(),
+            effects_bytes: 0,
+            logs: Vec::new(),
+            logs_dropped: 0,
+            random,
+        }
+    }
+
+    /// What the run was given.
+    pub fn invocation(&self) -> &Invocation {
+        &self.invocation
+    }
+
+    /// Ends the run: its changes, and what it logged.
+    pub fn finish(mut self) -> (Changes, Vec<LogLine>) {
+        if self.logs_dropped > 0 {
+            let message = format!("{} more lines were dropped (limit log_lines_max)", self.logs_dropped);
+            self.logs.push(LogLine { level: Level::Warn, message });
+        }
+        (self.changes, self.logs)
+    }
+
+    /// `current.payload-json`.
+    pub fn payload_json(&self) -> Recorded<String> {
+        to_json(&self.invocation.payload)
+    }
+
+    /// `current.field`.
+    pub fn field(&self, pointer: &str) -> Option<Value> {
+        self.invocation.payload.field(pointer)
+    }
+
+    /// `current.field-json`.
+    pub fn field_json(&self, pointer: &str) -> Recorded<Option<String>> {
+        self.field(pointer).map(|value| to_json(&value)).transpose()
+    }
+
+    /// `variables.get`.
+    pub fn variable(&self, name: &str) -> Option<&Value> {
+        match self.changes.variables.get(name) {
+            Some(written) => written.as_ref(),
+            None => self.invocation.variables.get(name),
+        }
+    }
+
+    /// `variables.get-json`.
+    pub fn variable_json(&self, name: &str) -> Recorded<Option<String>> {
+        self.variable(name).map(to_json).transpose()
+    }
+
+    /// `variables.set`.
+    pub fn set_variable(&mut self, name: &str, value: Value) -> Recorded<()> {
+        self.check_writable("variables.set")?;
+        if name.is_empty() || name.len() > 256 {
+            return Err(refuse("invalid-name", "a variable's name has 1 to 256 bytes"));
+        }
+        self.check_value(&value)?;
+        let old = self.variable(name).map(|value| name.len() + value.size());
+        let bytes = self.variables_bytes - old.unwrap_or(0) + name.len() + value.size();
+        let count = self.variables_count + usize::from(old.is_none());
+        if bytes > self.limits.variables_bytes_max {
+            let max = self.limits.variables_bytes_max;
+            return Err(refuse(
+                "too-large",
+                format!("an instance's variables hold at most {max} bytes, this makes {bytes}"),
+            ));
+        }
+        if count > self.limits.variables_max {
+            return Err(refuse("too-many", format!("an instance has at most {} variables", self.limits.variables_max)));
+        }
+        (self.variables_bytes, self.variables_count) = (bytes, count);
+        if self.invocation.variables.get(name) == Some(&value) {
+            self.changes.variables.remove(name);
+        } else {
+            self.changes.variables.insert(name.to_owned(), Some(value));
+        }
+        Ok(())
+    }
+
+    /// `variables.set-json`.
+    pub fn set_variable_json(&mut self, name: &str, json: &str) -> Recorded<()> {
+        self.set_variable(name, parse_json(json)?)
+    }
+
+    /// `variables.remove`: whether there was one.
+    pub fn remove_variable(&mut self, name: &str) -> Recorded<bool> {
+        self.check_writable("variables.remove")?;
+        let Some(size) = self.variable(name).map(|value| name.len() + value.size()) else { return Ok(false) };
+        self.variables_bytes -= size;
+        self.variables_count -= 1;
+        if self.invocation.variables.contains_key(name) {
+            self.changes.variables.insert(name.to_owned(), None);
+        } else {
+            self.changes.variables.remove(name);
+        }
+        Ok(true)
+    }
+
+    /// `variables.names`, in order.
+    pub fn variable_names(&self) -> Vec<String> {
+        overlaid(self.invocation.variables.keys(), &self.changes.variables)
+    }
+
+    /// `timers.at`. A time in the past fires at once.
+    pub fn set_timer(&mut self, name: &str, action: &str, due: Millis, payload: Value) -> Recorded<()> {
+        self.check_writable("timers.at")?;
+        check_name("timer", name).map_err(|error| refuse("invalid-name", error.to_string()))?;
+        if let Some(actions) = &self.actions
+            && !actions.iter().any(|known| known == action)
+        {
+            return Err(refuse("unknown-action", format!("the quest has no action {action:?}")));
+        }
+        self.check_value(&payload)?;
+        let ahead = due.saturating_sub(self.invocation.accepted_at);
+        if ahead > self.limits.timer_ahead_ms_max {
+            let max = self.limits.timer_ahead_ms_max;
+            return Err(refuse("out-of-range", format!("a timer lies at most {max} ms ahead, this one {ahead}")));
+        }
+        let is_new = self.timer_due(name).is_none();
+        if is_new && self.timers_count >= self.limits.timers_max {
+            return Err(refuse("too-many", format!("an instance has at most {} timers", self.limits.timers_max)));
+        }
+        self.timers_count += usize::from(is_new);
+        // The past is now: a timer never fires before the event that set it.
+        let due = due.max(self.invocation.accepted_at);
+        self.changes.timers.insert(name.to_owned(), Some(TimerSet { action: action.to_owned(), due, payload }));
+        Ok(())
+    }
+
+    /// `timers.after`: milliseconds from the event's acceptance.
+    pub fn set_timer_after(&mut self, name: &str, action: &str, delay: u64, payload: Value) -> Recorded<()> {
+        self.set_timer(name, action, self.invocation.accepted_at.saturating_add(delay), payload)
+    }
+
+    /// `timers.cancel`: whether there was one.
+    pub fn cancel_timer(&mut self, name: &str) -> Recorded<bool> {
+        self.check_writable("timers.cancel")?;
+        if self.timer_due(name).is_none() {
+            return Ok(false);
+        }
+        self.timers_count -= 1;
+        if self.invocation.timers.contains_key(name) {
+            self.changes.timers.insert(name.to_owned(), None);
+        } else {
+            self.changes.timers.remove(name);
+        }
+        Ok(true)
+    }
+
+    /// `timers.names`, in order.
+    pub fn timer_names(&self) -> Vec<String> {
+        overlaid(self.invocation.timers.keys(), &self.changes.timers)
+    }
+
+    /// `timers.due`.
+    pub fn timer_due(&self, name: &str) -> Option<Millis> {
+        match self.changes.timers.get(name) {
+            Some(set) => set.as_ref().map(|timer| timer.due),
+            None => self.invocation.timers.get(name).copied(),
+        }
+    }
+
+    /// `events.emit`.
+    pub fn emit(&mut self, context: &str, name: &str, payload: Value) -> Recorded<()> {
+        self.check_writable("events.emit")?;
+        check_context(context).map_err(|error| refuse("invalid-context", error.to_string()))?;
+        check_event(name).map_err(|error| refuse("invalid-name", error.to_string()))?;
+        self.check_value(&payload)?;
+        self.effect(Effect::Emit { context: context.to_owned(), name: name.to_owned(), payload })
+    }
+
+    /// `events.send`.
+    pub fn send(&mut self, context: &str, quest: &str, action: &str, payload: Value) -> Recorded<()> {
+        self.check_writable("events.send")?;
+        check_context(context).map_err(|error| refuse("invalid-context", error.to_string()))?;
+        check_name("quest", quest).map_err(|error| refuse("invalid-name", error.to_string()))?;
+        check_name("action", action).map_err(|error| refuse("invalid-name", error.to_string()))?;
+        self.check_value(&payload)?;
+        let (context, quest, action) = (context.to_owned(), quest.to_owned(), action.to_owned());
+        self.effect(Effect::Send { context, quest, action, payload })
+    }
+
+    /// `events.broadcast`.
+    pub fn broadcast(&mut self, name: &str, payload: Value) -> Recorded<()> {
+        self.check_writable("events.broadcast")?;
+        check_event(name).map_err(|error| refuse("invalid-name", error.to_string()))?;
+        self.check_value(&payload)?;
+        self.effect(Effect::Broadcast { name: name.to_owned(), payload })
+    }
+
+    /// `quests.add`.
+    pub fn add_quest(&mut self, quest: &str, context: &str) -> Recorded<()> {
+        self.check_writable("quests.add")?;
+        check_name("quest", quest).map_err(|error| refuse("invalid-name", error.to_string()))?;
+        check_context(context).map_err(|error| refuse("invalid-context", error.to_string()))?;
+        self.effect(Effect::Add { quest: quest.to_owned(), context: context.to_owned() })
+    }
+
+    /// `quests.remove`.
+    pub fn remove_quest(&mut self, quest: &str, context: &str) -> Recorded<()> {
+        self.check_writable("quests.remove")?;
+        check_name("quest", quest).map_err(|error| refuse("invalid-name", error.to_string()))?;
+        check_context(context).map_err(|error| refuse("invalid-context", error.to_string()))?;
+        self.effect(Effect::Remove { quest: quest.to_owned(), context: context.to_owned() })
+    }
+
+    /// `messages.publish`.
+    pub fn publish(&mut self, topic: &str, payload: Value) -> Recorded<()> {
+        self.check_writable("messages.publish")?;
+        check_event(topic).map_err(|error| refuse("invalid-name", error.to_string()))?;
+        self.check_value(&payload)?;
+        self.effect(Effect::Publish { topic: topic.to_owned(), payload })
+    }
+
+    /// `reply.set`. The last one counts; a query may.
+    pub fn reply(&mut self, value: Value) -> Recorded<()> {
+        self.check_value(&value)?;
+        self.changes.reply = Some(value);
+        Ok(())
+    }
+
+    /// `log.write`. A line break begins a new line; what is past the bounds is cut, and said.
+    pub fn log(&mut self, level: Level, message: &str) {
+        for line in message.lines() {
+            if self.logs.len() >= self.limits.log_lines_max {
+                self.logs_dropped += 1;
+                continue;
+            }
+            let mut end = line.len().min(self.limits.log_line_bytes_max);
+            while !line.is_char_boundary(end) {
+                end -= 1;
+            }
+            let mark = if end < line.len() { "… (cut)" } else { "" };
+            self.logs.push(LogLine { level, message: format!("{}{mark}", &line[..end]) });
+        }
+    }
+
+    /// The run's random sequence.
+    pub fn random(&mut self) -> &mut Seed {
+        &mut self.random
+    }
+
+    /// `random.bytes`, at most the limit's number.
+    pub fn random_bytes(&mut self, count: u32) -> Vec<u8> {
+        let count = (count as usize).min(self.limits.random_bytes_max);
+        self.random.bytes(count)
+    }
+
+    fn effect(&mut self, effect: Effect) -> Recorded<()> {
+        let bytes = self.effects_bytes + effect_size(&effect);
+        if self.changes.effects.len() >= self.limits.effects_max {
+            return Err(refuse("too-many", format!("an action has at most {} effects", self.limits.effects_max)));
+        }
+        if bytes > self.limits.effects_bytes_max {
+            let max = self.limits.effects_bytes_max;
+            return Err(refuse(
+                "too-large",
+                format!("an action's effects hold at most {max} bytes, this makes {bytes}"),
+            ));
+        }
+        self.effects_bytes = bytes;
+        self.changes.effects.push(effect);
+        Ok(())
+    }
+
+    fn check_writable(&self, function: &str) -> Recorded<()> {
+        if self.invocation.is_read_only() {
+            return Err(refuse("read-only", format!("{function} is refused in a query: it changes nothing")));
+        }
+        Ok(())
+    }
+
+    fn check_value(&self, value: &Value) -> Recorded<()> {
+        let (size, max) = (value.size(), self.limits.value_bytes_max);
+        if size > max {
+            return Err(refuse("too-large", format!("a value holds at most {max} bytes, this one {size}")));
+        }
+        value.check().map_err(|error| refuse("invalid-value", error.to_string()))
+    }
+}
+
+fn effect_size(effect: &Effect) -> usize {
+    match effect {
+        Effect::Emit { context, name, payload } => context.len() + name.len() + payload.size(),
+        Effect::Send { context, quest, action, payload } => context.len() + quest.len() + action.len() + payload.size(),
+        Effect::Broadcast { name, payload } => name.len() + payload.size(),
+        Effect::Add { quest, context } | Effect::Remove { quest, context } => quest.len() + context.len(),
+        Effect::Publish { topic, payload } => topic.len() + payload.size(),
+    }
+}
+
+fn overlaid<'a, T>(before: impl Iterator<Item = &'a String>, changes: &'a BTreeMap<String, Option<T>>) -> Vec<String> {
+    let kept = before.filter(|name| !changes.contains_key(*name));
+    let written = changes.iter().filter(|(_, value)| value.is_some()).map(|(name, _)| name);
+    let mut names: Vec<String> = kept.chain(written).cloned().collect();
+    names.sort_unstable();
+    names
+}
+
+fn refuse(code: &'static str, message: impl Into<String>) -> Refusal {
+    Refusal { code, message: message.into() }
+}
+
+/// Parses the JSON twin of a value argument.
+pub fn parse_json(json: &str) -> Recorded<Value> {
+    Value::from_json(json).map_err(|error| refuse("invalid-json", error.to_string()))
+}
+
+fn to_json(value: &Value) -> Recorded<String> {
+    value.to_json().map_err(|error| refuse("not-json", error.to_string()))
+}

@@ -1,0 +1,14 @@
+//! Plain types that every part shares: names, values, entries, definitions. No behaviour that needs a store, a clock or wasm.
+
+mod definition;
+mod entry;
+mod name;
+mod value;
+
+pub use definition::{Catalog, QuestDefinition};
+pub use entry::{Body, Cause, Command, DeadLetter, Entry, Outcome, ReplyTo};
+pub use name::{InvalidName, check_context, check_event, check_name};
+pub use value::{PORTABLE_INTEGER_MAX, Value, ValueError};
+
+/// Unix time in milliseconds.
+pub type Millis = u64;

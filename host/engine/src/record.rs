@@ -1,0 +1,154 @@
+//! What is stored under the keys, beyond variables: small MessagePack records. Fields are only ever added at the end, with a default.
+
+use serde::{Deserialize, Serialize, de::DeserializeOwned};
+
+use crate::model::{Entry, Millis, Outcome, Value};
+
+/// A stored record.
+pub trait Record: Serialize + DeserializeOwned {
+    /// The record as MessagePack.
+    fn to_bytes(&self) -> Vec<u8> {
+        // Plain data in memory: serialising cannot fail.
+        rmp_serde::to_vec(self).unwrap_or_default()
+    }
+
+    /// Reads a record; an error means that the store holds what this version did not write.
+    fn from_bytes(bytes: &[u8]) -> Result<Self, Unreadable> {
+        rmp_serde::from_slice(bytes).map_err(|error| Unreadable(error.to_string()))
+    }
+}
+
+impl<T: Serialize + DeserializeOwned> Record for T {}
+
+/// A record that does not read back.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("a stored record is unreadable: {0}")]
+pub struct Unreadable(pub String);
+
+/// A living instance.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Instance {
+    /// Its id, lower-case hexadecimal.
+    pub id: String,
+    /// Version of the code that last wrote it.
+    pub version: u32,
+    /// Its place in the partition's order: a broadcast reached earlier does not meet it.
+    pub added: u64,
+    /// When it was added.
+    pub added_at: Millis,
+    /// Whether `init` still has to succeed.
+    pub starting: bool,
+    /// Set while a delivery failed transiently: later ones wait behind it.
+    pub held: Option<Held>,
+}
+
+/// Why an instance's deliveries wait.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Held {
+    /// When the first of them is tried again; none: when code that may run it is there.
+    pub retry_at: Option<Millis>,
+    /// How often it was tried.
+    pub attempts: u32,
+    /// The last failure's code.
+    pub code: String,
+    /// The last failure's text.
+    pub message: String,
+}
+
+/// A timer.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Timer {
+    /// The instance that set it.
+    pub instance: String,
+    /// The action that it calls.
+    pub action: String,
+    /// When it is due.
+    pub due: Millis,
+    /// The payload that the action gets.
+    pub payload: Value,
+    /// The id of the event that set it; the id of its own event derives from it.
+    pub set_by: String,
+    /// Its place among timers of the same due time.
+    pub sequence: u64,
+}
+
+/// An entry that waits in a backlog or behind a held delivery, with the stamp that it had.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Waiting {
+    /// When it was accepted.
+    pub stamp: Millis,
+    /// Whether it still counts in its context's share of the bounds.
+    pub counted: bool,
+    /// The entry.
+    pub entry: Entry,
+}
+
+/// A message for the world outside.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Message {
+    /// Its number in its partition, from 0.
+    pub number: u64,
+    /// The same at each delivery, also if the commit was repeated: what a consumer remembers to do things once.
+    pub key: String,
+    /// The context.
+    pub context: String,
+    /// The quest.
+    pub quest: String,
+    /// The instance.
+    pub instance: String,
+    /// The topic.
+    pub topic: String,
+    /// The payload.
+    pub payload: Value,
+    /// When the event that caused it was accepted.
+    pub at: Millis,
+}
+
+/// What became of a call.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Answer {
+    /// The context.
+    pub context: String,
+    /// The outcome.
+    pub outcome: Outcome,
+}
+
+/// An entry on its way to another partition.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Outgoing {
+    /// The entry.
+    pub entry: Entry,
+}
+
+/// How far a partition is in the broadcast log.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct BroadcastCursor {
+    /// The entry that is worked on, or the next.
+    pub entry: u64,
+    /// Where it stands within that entry; none: not yet reached.
+    pub within: Option<BroadcastPlace>,
+}
+
+/// A place within a broadcast.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct BroadcastPlace {
+    /// The partition's sequence when it reached the entry: instances added later do not get it.
+    pub reached: u64,
+    /// The partition's clock when it reached the entry: the stamp of its deliveries.
+    pub stamp: Millis,
+    /// The quest whose contexts are gone through.
+    pub quest: String,
+    /// The last context that was given it; none at a quest's beginning.
+    pub after: Option<String>,
+}
+
+/// How far a relay to one destination is.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct RelayCursor {
+    /// The stream's id.
+    pub stream: String,
+    /// Number of the first entry in the list.
+    pub first: u64,
+    /// Number of the next entry.
+    pub next: u64,
+}

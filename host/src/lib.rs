@@ -1,0 +1,3 @@
+//! quest-host: runs quests, small stateful WebAssembly programs that react to a user's events over time.
+
+pub mod store;
