@@ -11,5 +11,6 @@ pub mod action;
 pub mod keys;
 pub mod limits;
 pub mod model;
+pub mod partition;
 pub mod record;
 pub mod write;

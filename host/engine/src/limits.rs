@@ -44,3 +44,55 @@ impl Default for ActionLimits {
         }
     }
 }
+
+/// Bounds of a partition's engine.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct EngineLimits {
+    /// Deliveries of one context in one turn; the rest moves to its backlog, so that a flood lets others pass.
+    pub context_turn_max: usize,
+    /// Contexts with a backlog that one turn takes up, in rotation.
+    pub backlogs_turn_max: usize,
+    /// Entries of its own context that a turn may leave behind; past it the emitting action fails.
+    pub pending_max: usize,
+    /// Emits that may lead from one to the next: ends loops between quests.
+    pub hops_max: u16,
+    /// Tries of one delivery.
+    pub attempts_max: u32,
+    /// Wait before the second try; doubles with each further one, with jitter.
+    pub retry_base_ms: u64,
+    /// Longest wait between tries.
+    pub retry_max_ms: u64,
+    /// Wait before looking again for code that is not served here.
+    pub unserved_wait_ms: u64,
+    /// Deliveries of one instance that wait behind a failed one; past it they go to the dead letters.
+    pub held_max: usize,
+    /// Entries on their way to one other partition; past it the emitting action fails.
+    pub outbox_max: usize,
+    /// Messages kept in a partition; older ones are dropped, and readers are told.
+    pub messages_max: u64,
+    /// Contexts kept in memory for each partition. More are loaded again when they are needed.
+    pub contexts_cached_max: usize,
+    /// Due times kept in memory for each partition. Later ones are read when these are used up.
+    pub wakes_cached_max: usize,
+}
+
+impl Default for EngineLimits {
+    fn default() -> Self {
+        Self {
+            context_turn_max: 64,
+            backlogs_turn_max: 16,
+            pending_max: 4096,
+            hops_max: 64,
+            attempts_max: 6,
+            retry_base_ms: 1_000,
+            retry_max_ms: 300_000,
+            unserved_wait_ms: 2_000,
+            held_max: 256,
+            outbox_max: 10_000,
+            messages_max: 16_384,
+            contexts_cached_max: 4_096,
+            wakes_cached_max: 1_024,
+        }
+    }
+}

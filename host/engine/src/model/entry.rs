@@ -44,6 +44,17 @@ pub enum Body {
         /// The event's payload.
         payload: Value,
     },
+    /// A broadcast's share for one quest of a context.
+    Spread {
+        /// The quest.
+        quest: String,
+        /// The event's name.
+        name: String,
+        /// The event's payload.
+        payload: Value,
+        /// The partition's sequence when it reached the broadcast: instances added later do not get it.
+        reached: u64,
+    },
     /// Adds a quest to the context, unless it is there.
     Add {
         /// The quest.
@@ -141,6 +152,20 @@ pub enum Command {
         /// The timer's name.
         timer: String,
     },
+}
+
+impl Command {
+    /// The command's name, for people.
+    pub fn name(&self) -> &'static str {
+        match self {
+            Command::Forget => "forget",
+            Command::DeadRetry { .. } => "dead-retry",
+            Command::DeadDrop { .. } => "dead-drop",
+            Command::TimerFire { .. } => "timer-fire",
+            Command::TimerMove { .. } => "timer-move",
+            Command::TimerCancel { .. } => "timer-cancel",
+        }
+    }
 }
 
 /// Where an answer goes: stored under the entry's id, and the host that waits is told.

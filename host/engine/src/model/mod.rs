@@ -3,11 +3,13 @@
 mod definition;
 mod entry;
 mod name;
+mod place;
 mod value;
 
 pub use definition::{Catalog, QuestDefinition};
 pub use entry::{Body, Cause, Command, DeadLetter, Entry, Outcome, ReplyTo};
 pub use name::{InvalidName, check_context, check_event, check_name};
+pub use place::partition_of;
 pub use value::{PORTABLE_INTEGER_MAX, Value, ValueError};
 
 /// Unix time in milliseconds.

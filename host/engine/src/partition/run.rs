@@ -1,0 +1,416 @@
+//! One context's order: what runs next, and what a run's result means.
+
+use std::{collections::BTreeMap, sync::Arc};
+
+use super::{Happened, Happening, Partition, context::Context, retry};
+use crate::{
+    action::{Changes, Export, Failure, FailureKind, Invocation, LogLine, Ran, Seed},
+    model::{Body, Cause, Entry, Millis, Outcome, QuestDefinition, Value},
+    record::{Held, Waiting},
+};
+
+/// The run that was given out and not completed yet.
+#[derive(Debug)]
+pub(super) struct Running {
+    context: String,
+    waiting: Waiting,
+    /// The version of the code that runs.
+    version: u32,
+    /// Whether it is the `upgrade` before the action.
+    is_upgrade: bool,
+    /// What `upgrade` changed, before the action.
+    upgraded: Option<Changes>,
+    logs: Vec<LogLine>,
+    /// A run to give out before anything else.
+    following: Option<Invocation>,
+}
+
+impl Partition {
+    /// The next run of this context, or none when its turn is over.
+    pub(super) fn advance(&mut self, name: &str, context: &mut Context) -> Option<Invocation> {
+        if let Some(following) = self.progress.as_mut()?.running.as_mut().and_then(|running| running.following.take()) {
+            return Some(following);
+        }
+        let (now, horizon) = self.progress.as_ref().map(|progress| (progress.now, progress.horizon))?;
+        self.release_due(context, now);
+        while self.progress.as_ref()?.quota > 0 {
+            if let Some(delivery) = context.routed.pop_front() {
+                if let Some(invocation) = self.start(name, context, delivery) {
+                    return Some(invocation);
+                }
+                continue;
+            }
+            let unread = context.backlog.is_empty() && context.has_unread_backlog();
+            let due = context.next_timer().filter(|(_, due)| *due < horizon && !unread);
+            let entry = context.next_stamp();
+            // A timer comes after every entry stamped at or before its due time.
+            if let Some((key, due)) = due
+                && entry.is_none_or(|stamp| due < stamp)
+            {
+                self.fire(name, context, key, due);
+            } else if let Some(waiting) = context.pop_next() {
+                if waiting.counted {
+                    *self.progress.as_mut()?.settled.entry(name.to_owned()).or_default() += 1;
+                }
+                self.route(context, waiting);
+            } else {
+                return None;
+            }
+        }
+        None
+    }
+
+    /// Takes in the result of the run that [`Partition::next`] gave.
+    pub fn complete(&mut self, ran: Ran) {
+        let Some(mut running) = self.progress.as_mut().and_then(|progress| progress.running.take()) else { return };
+        let name = running.context.clone();
+        let Some(mut context) = self.contexts.remove(&name) else { return };
+        running.logs.extend(ran.logs);
+        match ran.result {
+            Ok(changes) if running.is_upgrade => self.follow_upgrade(&mut context, running, changes),
+            Ok(changes) => {
+                let changes = match running.upgraded.take() {
+                    Some(before) => merge(before, changes),
+                    None => changes,
+                };
+                match self.refuses(&context, &running.waiting, &changes) {
+                    None => self.apply(&mut context, running, changes),
+                    Some(failure) => self.fail(&mut context, running, failure),
+                }
+            }
+            Err(failure) => self.fail(&mut context, running, failure),
+        }
+        self.contexts.insert(name, context);
+    }
+
+    /// What was held until now runs again, in its place by stamp.
+    fn release_due(&mut self, context: &mut Context, now: Millis) {
+        let is_due = |at: Option<Millis>| at.is_some_and(|at| at <= now);
+        let due: Vec<String> = context
+            .instances
+            .iter()
+            .filter(|(_, live)| live.record.held.as_ref().is_some_and(|held| is_due(held.retry_at)))
+            .map(|(quest, _)| quest.clone())
+            .collect();
+        for quest in due {
+            self.release(context, &quest);
+        }
+    }
+
+    fn release(&mut self, context: &mut Context, quest: &str) {
+        for waiting in context.release(quest) {
+            let place = self.place();
+            context.ready.insert((waiting.stamp, place), waiting);
+        }
+    }
+
+    /// A place among entries of one stamp: later than all before.
+    pub(super) fn place(&mut self) -> u64 {
+        self.placed += 1;
+        self.placed
+    }
+
+    fn fire(&mut self, name: &str, context: &mut Context, key: (String, String), due: Millis) {
+        let Some(timer) = context.set_timer(key.clone(), None) else { return };
+        let (quest, timer_name) = key;
+        let due_text = due.to_string();
+        let parts = [timer.set_by.as_str(), &timer.instance, &quest, &timer_name, &due_text];
+        let entry = Entry {
+            context: name.to_owned(),
+            id: Seed::of(&parts).hex(8),
+            hops: 0,
+            reply: None,
+            body: Body::Deliver {
+                quest,
+                action: timer.action,
+                instance: timer.instance,
+                cause: Cause::Timer,
+                name: timer_name,
+                payload: timer.payload,
+                attempt: 1,
+            },
+        };
+        context.routed.push_back(Waiting { stamp: due, counted: false, entry });
+    }
+
+    /// Checks a delivery and makes it a run, unless it cannot be one now.
+    fn start(&mut self, name: &str, context: &mut Context, waiting: Waiting) -> Option<Invocation> {
+        let Body::Deliver { quest, action, instance, cause, .. } = &waiting.entry.body else {
+            self.route(context, waiting);
+            return None;
+        };
+        let (quest, action) = (quest.clone(), action.clone());
+        let is_lifecycle = *cause == Cause::Lifecycle;
+        let Some(live) = context.living(&quest, instance) else {
+            self.ignore(&waiting, "instance-gone", "the instance that it was meant for was removed");
+            return None;
+        };
+        let (is_held, version) = (live.record.held.is_some(), live.record.version);
+        if is_held && is_lifecycle && action == "dealloc" {
+            let held = context.release(&quest);
+            self.bury_all(held, "removed", "the quest was removed while this waited");
+        } else if is_held {
+            self.hold(context, &quest, waiting);
+            return None;
+        }
+        let catalog = self.catalog();
+        let definition = match catalog.get(&quest) {
+            Some(definition) if definition.version >= version => definition,
+            Some(_) => {
+                return self.wait_for_code(
+                    context,
+                    &quest,
+                    waiting,
+                    "older-code",
+                    "a newer version wrote this instance",
+                );
+            }
+            None => {
+                return self.wait_for_code(
+                    context,
+                    &quest,
+                    waiting,
+                    "quest-not-served",
+                    "no module serves this quest now",
+                );
+            }
+        };
+        if !may_run(definition, &action, is_lifecycle) {
+            let message = format!("the quest has no action {action:?} that can be called");
+            self.bury(&waiting, "unknown-action", &message, Vec::new());
+            return None;
+        }
+        let is_upgrade = definition.version > version && definition.actions.contains_key("upgrade") && action != "init";
+        let version = definition.version;
+        let running = Running {
+            context: name.to_owned(),
+            waiting,
+            version,
+            is_upgrade,
+            upgraded: None,
+            logs: Vec::new(),
+            following: None,
+        };
+        let invocation = self.invocation(context, &running)?;
+        let progress = self.progress.as_mut()?;
+        progress.quota -= 1;
+        progress.running = Some(running);
+        Some(invocation)
+    }
+
+    fn invocation(&self, context: &Context, running: &Running) -> Option<Invocation> {
+        let Body::Deliver { quest, action, instance, cause, name, payload, attempt } = &running.waiting.entry.body
+        else {
+            return None;
+        };
+        let progress = self.progress.as_ref()?;
+        let live = context.instances.get(quest)?;
+        let mut variables = Arc::clone(&live.variables);
+        let mut timers = context.timers_of(quest);
+        if let Some(upgraded) = &running.upgraded {
+            let variables = Arc::make_mut(&mut variables);
+            overlay(variables, &upgraded.variables, Value::clone);
+            overlay(&mut timers, &upgraded.timers, |timer| timer.due);
+        }
+        let (action, cause) = match running.is_upgrade {
+            true => ("upgrade".to_owned(), Cause::Lifecycle),
+            false => (action.clone(), *cause),
+        };
+        let is_init = action == "init" && cause == Cause::Lifecycle;
+        Some(Invocation {
+            export: if is_init { Export::Init } else { Export::Perform },
+            quest: quest.clone(),
+            action,
+            context: running.context.clone(),
+            instance: instance.clone(),
+            event_name: name.clone(),
+            event_id: running.waiting.entry.id.clone(),
+            cause,
+            accepted_at: running.waiting.stamp,
+            processed_at: progress.now,
+            attempt: *attempt,
+            hops: running.waiting.entry.hops,
+            payload: if running.is_upgrade { Value::Integer(i64::from(live.record.version)) } else { payload.clone() },
+            variables,
+            timers: Arc::new(timers),
+            active: Arc::new(context.instances.keys().cloned().collect()),
+            config: progress.config.get(quest).cloned().unwrap_or_default(),
+        })
+    }
+
+    fn follow_upgrade(&mut self, context: &mut Context, mut running: Running, changes: Changes) {
+        running.is_upgrade = false;
+        running.upgraded = Some(changes);
+        running.following = self.invocation(context, &running);
+        if let Some(progress) = self.progress.as_mut() {
+            progress.running = Some(running);
+        }
+    }
+
+    /// The action succeeded: its changes become the context's state.
+    fn apply(&mut self, context: &mut Context, running: Running, changes: Changes) {
+        let Running { waiting, version, logs, .. } = running;
+        let Body::Deliver { quest, action, cause, instance, .. } = &waiting.entry.body else { return };
+        let (quest, instance) = (quest.clone(), instance.clone());
+        let lifecycle = (*cause == Cause::Lifecycle).then_some(action.as_str());
+        context.set_variables(&quest, changes.variables);
+        for (timer, set) in changes.timers {
+            let timer_set = set.map(|set| crate::record::Timer {
+                instance: instance.clone(),
+                action: set.action,
+                due: set.due,
+                payload: set.payload,
+                set_by: waiting.entry.id.clone(),
+                sequence: self.place(),
+            });
+            context.set_timer((quest.clone(), timer), timer_set);
+        }
+        let is_init = lifecycle == Some("init");
+        if context.instances.get(&quest).is_some_and(|live| live.record.version != version || live.record.starting) {
+            context.change_record(&quest, |record| {
+                record.version = version;
+                record.starting = false;
+            });
+        }
+        self.apply_effects(context, &waiting, changes.effects);
+        let what = if is_init { Happened::Added } else { Happened::Done };
+        let mut happening = Happening::of(&waiting, what);
+        happening.logs = logs;
+        self.happened(happening);
+        match lifecycle {
+            Some("dealloc") => self.remove(context, &waiting, &quest),
+            Some(_) => self.answer(&waiting.entry, Outcome::Answered(Value::Boolean(true))),
+            None => self.answer(&waiting.entry, Outcome::Answered(changes.reply.unwrap_or_default())),
+        }
+    }
+
+    /// The action failed: nothing of it is kept.
+    fn fail(&mut self, context: &mut Context, running: Running, failure: Failure) {
+        let Running { mut waiting, is_upgrade, upgraded, logs, .. } = running;
+        let now = self.progress.as_ref().map_or(0, |progress| progress.now);
+        let Body::Deliver { quest, action, cause, attempt, .. } = &mut waiting.entry.body else { return };
+        let (quest, lifecycle) = (quest.clone(), (*cause == Cause::Lifecycle).then(|| action.clone()));
+        let attempts = *attempt;
+        let failed_upgrade = is_upgrade && upgraded.is_none();
+        let retry_at = match failure.kind {
+            _ if failed_upgrade => Some(
+                retry::next_try(
+                    &self.limits,
+                    &waiting.entry.id,
+                    attempts.min(self.limits.attempts_max - 1).max(1),
+                    now,
+                )
+                .unwrap_or(now + self.limits.retry_max_ms),
+            ),
+            FailureKind::Transient => retry::next_try(&self.limits, &waiting.entry.id, attempts, now),
+            FailureKind::Permanent => None,
+        };
+        if lifecycle.as_deref() == Some("dealloc") {
+            let silent = Waiting { entry: Entry { reply: None, ..waiting.entry.clone() }, ..waiting.clone() };
+            self.bury(&silent, &failure.code, &failure.message, logs);
+            return self.remove(context, &waiting, &quest);
+        }
+        if let Some(at) = retry_at {
+            if let Body::Deliver { attempt, .. } = &mut waiting.entry.body {
+                *attempt += 1;
+            }
+            let code = if failed_upgrade { "upgrade-failed".to_owned() } else { failure.code };
+            let what = Happened::Retried { at, attempts, code: code.clone(), message: failure.message.clone() };
+            let mut happening = Happening::of(&waiting, what);
+            happening.logs = logs;
+            self.happened(happening);
+            context.change_record(&quest, |record| {
+                record.held = Some(Held { retry_at: Some(at), attempts, code, message: failure.message });
+            });
+            return context.hold(&quest, waiting);
+        }
+        if lifecycle.as_deref() == Some("init") {
+            // A retry of this dead letter adds the quest anew.
+            waiting.entry.body = Body::Add { quest: quest.clone() };
+            let held = context.remove_instance(&quest);
+            self.bury_all(held, "init-failed", "the quest's init failed");
+        }
+        self.bury(&waiting, &failure.code, &failure.message, logs);
+    }
+
+    /// Puts a delivery behind those that its instance holds, within the bound.
+    fn hold(&mut self, context: &mut Context, quest: &str, waiting: Waiting) {
+        let length = context.instances.get(quest).map_or(0, |live| live.held.len());
+        if length >= self.limits.held_max {
+            let message = format!("{length} deliveries wait behind one that failed already");
+            return self.bury(&waiting, "held-full", &message, Vec::new());
+        }
+        context.hold(quest, waiting);
+    }
+
+    fn wait_for_code(
+        &mut self,
+        context: &mut Context,
+        quest: &str,
+        waiting: Waiting,
+        code: &str,
+        message: &str,
+    ) -> Option<Invocation> {
+        let at = self.progress.as_ref()?.now + self.limits.unserved_wait_ms;
+        context.change_record(quest, |record| {
+            let (code, message) = (code.to_owned(), message.to_owned());
+            record.held = Some(Held { retry_at: Some(at), attempts: 0, code, message });
+        });
+        context.hold(quest, waiting);
+        None
+    }
+}
+
+impl Context {
+    /// The stamp of the entry that comes next.
+    fn next_stamp(&self) -> Option<Millis> {
+        let ready = self.ready.first_key_value().map(|((stamp, _), _)| *stamp);
+        let waiting = match self.backlog.front() {
+            Some(first) => Some(first.stamp),
+            None if self.has_unread_backlog() => None,
+            None => self.incoming.front().map(|first| first.stamp),
+        };
+        [ready, waiting].into_iter().flatten().min()
+    }
+
+    /// Takes the entry that comes next: what came from within before what waits, at one stamp.
+    fn pop_next(&mut self) -> Option<Waiting> {
+        let waiting =
+            self.backlog.front().or_else(|| (!self.has_unread_backlog()).then(|| self.incoming.front()).flatten());
+        let waiting_stamp = waiting.map(|first| first.stamp);
+        match self.ready.first_key_value() {
+            Some(((stamp, _), _)) if waiting_stamp.is_none_or(|other| *stamp <= other) => {
+                self.ready.pop_first().map(|(_, waiting)| waiting)
+            }
+            _ if self.backlog.is_empty() && self.has_unread_backlog() => None,
+            _ if self.backlog.is_empty() => self.incoming.pop_front(),
+            _ => self.pop_backlog(),
+        }
+    }
+}
+
+/// `init`, `dealloc` and `upgrade` run by themselves only; actions only if they are declared.
+fn may_run(definition: &QuestDefinition, action: &str, is_lifecycle: bool) -> bool {
+    match action {
+        "init" => is_lifecycle,
+        "dealloc" | "upgrade" => is_lifecycle && definition.actions.contains_key(action),
+        _ => definition.actions.contains_key(action),
+    }
+}
+
+fn merge(mut before: Changes, after: Changes) -> Changes {
+    before.variables.extend(after.variables);
+    before.timers.extend(after.timers);
+    before.effects.extend(after.effects);
+    before.reply = after.reply;
+    before
+}
+
+fn overlay<T, U>(state: &mut BTreeMap<String, U>, changes: &BTreeMap<String, Option<T>>, value: impl Fn(&T) -> U) {
+    for (name, change) in changes {
+        match change {
+            Some(changed) => state.insert(name.clone(), value(changed)),
+            None => state.remove(name),
+        };
+    }
+}
