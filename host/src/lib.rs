@@ -1,3 +1,5 @@
 //! quest-host: runs quests, small stateful WebAssembly programs that react to a user's events over time.
 
+pub mod dispatcher;
+pub mod quests;
 pub mod store;

@@ -25,6 +25,13 @@ pub(super) struct Running {
     following: Option<Invocation>,
 }
 
+impl Running {
+    /// The context and the delivery, given back.
+    pub(super) fn into_waiting(self) -> (String, Waiting) {
+        (self.context, self.waiting)
+    }
+}
+
 impl Partition {
     /// The next run of this context, or none when its turn is over.
     pub(super) fn advance(&mut self, name: &str, context: &mut Context) -> Option<Invocation> {

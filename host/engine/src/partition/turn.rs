@@ -197,6 +197,12 @@ impl Partition {
     pub fn finish(&mut self) -> Batch {
         let Some(mut progress) = self.progress.take() else { return Batch::default() };
         let mut writes = Vec::new();
+        // A turn may end between an `upgrade` and its action: the delivery comes again, whole.
+        if let Some((name, waiting)) = progress.running.take().map(Running::into_waiting)
+            && let Some(context) = self.contexts.get_mut(&name)
+        {
+            context.routed.push_front(waiting);
+        }
         for name in &progress.touched {
             let Some(context) = self.contexts.get_mut(name) else { continue };
             if let Some(wake) = context.settle(name, &mut writes) {

@@ -1,0 +1,196 @@
+//! The tokio side of a host: one task per owned partition, which partitions are owned, and the end of it all.
+//!
+//! Everything is decided by the engine; this is the part that reads, waits, commits and then acts, in that order.
+//!
+//! Must not know: how stores work inside, wasmtime, HTTP.
+
+mod load;
+mod owner;
+mod ownership;
+mod relay;
+mod turns;
+
+use std::{
+    collections::BTreeMap,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Duration,
+};
+
+use parking_lot::Mutex;
+use quest_engine::{limits::EngineLimits, partition::Happening};
+use serde::{Deserialize, Serialize};
+use tokio::{
+    sync::{Notify, Semaphore},
+    task::JoinHandle,
+};
+use tokio_util::sync::CancellationToken;
+
+use crate::{
+    quests::Quests,
+    store::{AcceptBounds, PartitionId, Store},
+};
+
+/// The operator's settings for quests, by quest.
+pub type QuestConfig = BTreeMap<String, Arc<BTreeMap<String, String>>>;
+
+/// How a host drives its partitions.
+#[derive(Debug, Clone)]
+pub struct Options {
+    /// This host's id, new at each start.
+    pub host: String,
+    /// Partitions of the store.
+    pub partitions: PartitionId,
+    /// The engine's bounds.
+    pub limits: Arc<EngineLimits>,
+    /// The stores' bounds for entries from within.
+    pub accept: AcceptBounds,
+    /// The dispatcher's own bounds and times.
+    pub pace: Pace,
+    /// The operator's settings for quests.
+    pub config: QuestConfig,
+}
+
+/// Bounds and times of the dispatcher.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Pace {
+    /// How long a lease is good for without being renewed, in milliseconds: the time until a dead host's partitions are taken.
+    pub lease_ms: u64,
+    /// Entries that one turn takes from an inbox: large enough to share a commit, small enough to keep latency.
+    pub turn_entries_max: u64,
+    /// Due contexts that one turn takes up.
+    pub turn_due_max: usize,
+    /// Processor time after which a turn ends and leaves the rest to the next, in milliseconds.
+    pub turn_ms_max: u64,
+    /// Contexts of one chunk of a broadcast.
+    pub broadcast_chunk: u64,
+    /// Entries of one transfer to another partition.
+    pub relay_chunk: usize,
+    /// Longest rest of an idle partition before it looks at its inbox without having been rung, in milliseconds.
+    pub idle_poll_ms: u64,
+    /// How long the outcome of a call is kept, in milliseconds.
+    pub outcome_kept_ms: u64,
+    /// Turns that run at once; more than cores, so that one endless quest does not stop the rest.
+    pub turns_parallel: usize,
+    /// Pause before a failed store call is tried again, in milliseconds; doubles up to 20 times it.
+    pub store_retry_ms: u64,
+}
+
+impl Default for Pace {
+    fn default() -> Self {
+        Self {
+            lease_ms: 10_000,
+            turn_entries_max: 512,
+            turn_due_max: 512,
+            turn_ms_max: 100,
+            broadcast_chunk: 256,
+            relay_chunk: 256,
+            idle_poll_ms: 1_000,
+            outcome_kept_ms: 3_600_000,
+            turns_parallel: 4,
+            store_retry_ms: 50,
+        }
+    }
+}
+
+/// Counts since the host started.
+#[derive(Debug, Default)]
+pub struct Counters {
+    /// Turns committed.
+    pub commits: AtomicU64,
+    /// Inbox entries consumed.
+    pub entries: AtomicU64,
+    /// Actions run.
+    pub actions: AtomicU64,
+    /// Partitions lost to another host, or to a store that was rolled back.
+    pub losses: AtomicU64,
+    /// Commits that found the store behind what this host had seen.
+    pub regressions: AtomicU64,
+    /// Entries that could not be decoded.
+    pub unreadable: AtomicU64,
+}
+
+/// Is told what happened, after it was committed.
+pub type OnHappened = Arc<dyn Fn(PartitionId, Vec<Happening>) + Send + Sync>;
+
+/// What all tasks of a dispatcher share.
+struct Shared {
+    store: Arc<dyn Store>,
+    quests: Arc<dyn Quests>,
+    options: Options,
+    on_happened: OnHappened,
+    counters: Counters,
+    /// Rung for new work; one a partition.
+    bells: Vec<Notify>,
+    /// The end of the broadcast log, as far as is known.
+    broadcasts_end: AtomicU64,
+    /// Limits the turns that run at once.
+    turns: Semaphore,
+    owned: Mutex<BTreeMap<PartitionId, crate::store::Token>>,
+}
+
+/// A running dispatcher.
+pub struct Dispatcher {
+    shared: Arc<Shared>,
+    stop: CancellationToken,
+    task: JoinHandle<()>,
+}
+
+impl Dispatcher {
+    /// Starts to own and work partitions.
+    pub fn start(store: Arc<dyn Store>, quests: Arc<dyn Quests>, options: Options, on_happened: OnHappened) -> Self {
+        let partitions = usize::from(options.partitions);
+        let shared = Arc::new(Shared {
+            turns: Semaphore::new(options.pace.turns_parallel.max(1)),
+            store,
+            quests,
+            options,
+            on_happened,
+            counters: Counters::default(),
+            bells: (0..partitions).map(|_| Notify::new()).collect(),
+            broadcasts_end: AtomicU64::new(0),
+            owned: Mutex::default(),
+        });
+        let stop = CancellationToken::new();
+        let task = tokio::spawn(ownership::run(Arc::clone(&shared), stop.clone()));
+        Self { shared, stop, task }
+    }
+
+    /// Finishes what runs, commits it, gives every lease up and leaves. Others go on at once.
+    pub async fn drain(self) {
+        self.stop.cancel();
+        if let Err(error) = self.task.await {
+            tracing::error!(%error, "the dispatcher ended badly");
+        }
+    }
+
+    /// The partitions owned now.
+    pub fn owned(&self) -> Vec<PartitionId> {
+        self.shared.owned.lock().keys().copied().collect()
+    }
+
+    /// Counts since the start.
+    pub fn counters(&self) -> &Counters {
+        &self.shared.counters
+    }
+
+    /// Looks at everything again soon: other quests are served now.
+    pub fn quests_changed(&self) {
+        self.shared.bells.iter().for_each(Notify::notify_one);
+    }
+}
+
+impl Shared {
+    fn count(counter: &AtomicU64, by: u64) {
+        counter.fetch_add(by, Ordering::Relaxed);
+    }
+
+    /// The pause before try number `tries` (from 1) of a store call.
+    fn pause(&self, tries: u32) -> Duration {
+        let base = self.options.pace.store_retry_ms;
+        Duration::from_millis((base << tries.min(10)).min(base * 20))
+    }
+}

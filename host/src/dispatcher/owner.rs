@@ -1,0 +1,288 @@
+//! The owner of one partition: take, load, run, commit, then act; and rest when there is nothing to do.
+
+use std::{
+    sync::{Arc, atomic::Ordering},
+    time::Duration,
+};
+
+use quest_engine::{
+    keys,
+    model::Millis,
+    partition::{Batch, Partition},
+};
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+
+use super::{Shared, load, relay::Relays, turns};
+use crate::store::{Accept, Bell, Commit, Committed, Error, Grant, PartitionId, Read, Reply, Result, Token};
+
+/// Why an owner stopped.
+enum End {
+    /// It was told to; its lease is given up.
+    Stopped,
+    /// The lease is another's, or ran out.
+    Lost,
+    /// The store is not where this owner left it.
+    Diverged,
+}
+
+/// Works a partition until told to stop or until it is another's. Gives its number back.
+pub(super) async fn run(
+    shared: Arc<Shared>,
+    partition: PartitionId,
+    grant: Grant,
+    stop: CancellationToken,
+) -> PartitionId {
+    let token = grant.token;
+    let mut owner = match Owner::new(&shared, partition, grant).await {
+        Ok(owner) => owner,
+        Err(error) => {
+            tracing::error!(partition, %error, "could not load a partition");
+            let _ = shared.store.release(partition, token).await;
+            // So that a partition that cannot be loaded is not tried in a tight loop.
+            tokio::time::sleep(shared.pause(5)).await;
+            return partition;
+        }
+    };
+    let end = owner.work(&stop).await;
+    match end {
+        Ok(End::Stopped) => tracing::debug!(partition, "gave a partition up in order"),
+        Ok(End::Lost) => {
+            Shared::count(&shared.counters.losses, 1);
+            tracing::warn!(
+                partition,
+                "another host owns the partition now; nothing of this one's unfinished work was applied"
+            );
+        }
+        Ok(End::Diverged) => {
+            Shared::count(&shared.counters.regressions, 1);
+            tracing::error!(
+                partition,
+                "store_regressed: the store is behind what this host had committed; what it holds is processed anew"
+            );
+        }
+        Err(error) => {
+            tracing::error!(partition, %error, "stopped working a partition; it is taken anew");
+            tokio::time::sleep(shared.pause(3)).await;
+        }
+    }
+    if let Err(error) = shared.store.release(partition, token).await {
+        tracing::warn!(partition, %error, "could not give a lease up; it runs out by itself");
+    }
+    partition
+}
+
+struct Owner<'a> {
+    shared: &'a Arc<Shared>,
+    number: PartitionId,
+    token: Token,
+    head: String,
+    consumed: u64,
+    /// None only while a turn runs on its thread.
+    partition: Option<Partition>,
+    relays: Relays,
+    /// The store's clock when it was last seen, and when that was here.
+    clock: (Millis, Instant),
+    commits: u64,
+    last_tidied: Instant,
+}
+
+impl<'a> Owner<'a> {
+    async fn new(shared: &'a Arc<Shared>, number: PartitionId, grant: Grant) -> Result<Self> {
+        let start = load::start(&*shared.store, number).await?;
+        let nonce = format!("{:016x}", grant.token.nonce);
+        let limits = Arc::clone(&shared.options.limits);
+        let partition = Partition::new(number, shared.options.partitions, nonce, limits, start);
+        Ok(Self {
+            shared,
+            number,
+            token: grant.token,
+            head: grant.head,
+            consumed: grant.consumed,
+            partition: Some(partition),
+            relays: Relays::default(),
+            clock: (0, Instant::now()),
+            commits: 0,
+            last_tidied: Instant::now(),
+        })
+    }
+
+    async fn work(&mut self, stop: &CancellationToken) -> Result<End> {
+        while !stop.is_cancelled() {
+            match self.turn(stop).await? {
+                Turned::Worked => {}
+                Turned::Idle => self.rest(stop).await,
+                Turned::End(end) => return Ok(end),
+            }
+        }
+        Ok(End::Stopped)
+    }
+
+    async fn turn(&mut self, stop: &CancellationToken) -> Result<Turned> {
+        let shared = self.shared;
+        let store = &*shared.store;
+        self.refill_wakes().await?;
+        let pace = &shared.options.pace;
+        let due = self.state().next_wake().filter(|at| *at < self.store_now());
+        let fence = due.map(|at| at + 1);
+        let Some(taken) = store.take(self.number, self.token, self.consumed, pace.turn_entries_max, fence).await?
+        else {
+            return Ok(Turned::End(End::Lost));
+        };
+        self.clock = (taken.now, Instant::now());
+        let last = taken.entries.last().map(|(stamp, _)| *stamp);
+        let horizon = last.filter(|_| taken.more).unwrap_or(taken.clock);
+        let count = taken.entries.len() as u64;
+        let catalog = shared.quests.catalog();
+        let broadcast = load::broadcast_chunk(shared, self.number, self.state(), &catalog).await?;
+        let agenda = self.state().agenda(horizon, pace.turn_due_max);
+        let expired = self.expired(taken.now).await?;
+        let is_idle = count == 0 && agenda.is_empty() && broadcast.is_none() && expired.is_empty();
+        if is_idle && !self.state().has_unsaved() {
+            let moved = self.relay().await?;
+            return Ok(if moved { Turned::Worked } else { Turned::Idle });
+        }
+        let turn = load::turn(shared, self.number, self.state(), taken, horizon, agenda, broadcast, catalog).await?;
+        let Some(partition) = self.partition.take() else { return Ok(Turned::End(End::Lost)) };
+        let (partition, batch) = turns::run(shared, partition, turn, expired).await?;
+        self.partition = Some(partition);
+        if let Some(end) = self.commit(count, batch, stop).await? {
+            return Ok(Turned::End(end));
+        }
+        self.state().evict();
+        self.relay().await?;
+        Ok(Turned::Worked)
+    }
+
+    /// Commits a batch, and only then tells of it.
+    async fn commit(&mut self, count: u64, batch: Batch, stop: &CancellationToken) -> Result<Option<End>> {
+        self.commits += 1;
+        let accept = batch.accept.iter().map(load::accept_from_within).collect();
+        let commit = Commit {
+            id: format!("{}-{}", self.token, self.commits),
+            previous: self.head.clone(),
+            consumed: self.consumed + count,
+            settled: batch.settled,
+            writes: batch.writes,
+            accept,
+        };
+        let id = commit.id.clone();
+        let committed = self.commit_until_answered(commit, stop).await?;
+        match committed {
+            Committed::Applied | Committed::AlreadyApplied => {}
+            Committed::Fenced => return Ok(Some(End::Lost)),
+            Committed::Diverged { .. } => return Ok(Some(End::Diverged)),
+        }
+        self.head = id;
+        self.consumed += count;
+        Shared::count(&self.shared.counters.commits, 1);
+        Shared::count(&self.shared.counters.entries, count);
+        for (host, id) in batch.answered {
+            let bell = Bell::Outcome { host, partition: self.number, id };
+            // A hint only: whoever waits also looks by itself.
+            if let Err(error) = self.shared.store.ring(bell).await {
+                tracing::debug!(%error, "could not ring for an outcome");
+            }
+        }
+        (self.shared.on_happened)(self.number, batch.happenings);
+        Ok(None)
+    }
+
+    /// An answer may be lost: the same commit is sent again until there is one. The store recognises it by its id.
+    async fn commit_until_answered(&self, commit: Commit, stop: &CancellationToken) -> Result<Committed> {
+        let mut tries = 0;
+        loop {
+            match self.shared.store.commit(self.number, self.token, commit.clone()).await {
+                Ok(committed) => return Ok(committed),
+                Err(error @ Error::Unusable(_)) => return Err(error),
+                Err(error) => {
+                    tries += 1;
+                    tracing::warn!(partition = self.number, tries, %error, "a commit was not answered; it is sent again");
+                    if stop.is_cancelled() && tries > 5 {
+                        return Err(error);
+                    }
+                    tokio::time::sleep(self.shared.pause(tries)).await;
+                }
+            }
+        }
+    }
+
+    async fn relay(&mut self) -> Result<bool> {
+        let Some(partition) = self.partition.as_mut() else { return Ok(false) };
+        self.relays.carry(self.shared, self.number, partition).await
+    }
+
+    async fn refill_wakes(&mut self) -> Result<()> {
+        if !self.state().wants_wakes() {
+            return Ok(());
+        }
+        let count = self.shared.options.limits.wakes_cached_max as u64;
+        let read = Read::SortedBelow { key: keys::TIMERS.to_owned(), below: 1 << 53, count };
+        let replies = self.shared.store.read(self.number, vec![read]).await?;
+        if let Some(Reply::Scored(earliest)) = replies.into_iter().next() {
+            let names = earliest.into_iter().map(|(member, at)| (String::from_utf8_lossy(&member).into_owned(), at));
+            self.state().refill_wakes(names.collect());
+        }
+        Ok(())
+    }
+
+    /// Outcomes that were kept long enough; looked for once a minute.
+    async fn expired(&mut self, now: Millis) -> Result<Vec<Vec<u8>>> {
+        const EVERY: Duration = Duration::from_secs(60);
+        const MAX: u64 = 1_000;
+        if self.last_tidied.elapsed() < EVERY {
+            return Ok(Vec::new());
+        }
+        let below = now.saturating_sub(self.shared.options.pace.outcome_kept_ms);
+        let read = Read::SortedBelow { key: keys::OUTCOMES_ORDER.to_owned(), below, count: MAX };
+        let replies = self.shared.store.read(self.number, vec![read]).await?;
+        let Some(Reply::Scored(old)) = replies.into_iter().next() else { return Ok(Vec::new()) };
+        if (old.len() as u64) < MAX {
+            self.last_tidied = Instant::now();
+        }
+        Ok(old.into_iter().map(|(id, _)| id).collect())
+    }
+
+    /// Waits until there may be work: a bell, a due time, a blocked relay, or the poll that makes lost bells harmless.
+    async fn rest(&mut self, stop: &CancellationToken) {
+        let pace = &self.shared.options.pace;
+        let poll = Duration::from_millis(pace.idle_poll_ms);
+        let due = self.state().next_wake().map(|at| Duration::from_millis((at + 1).saturating_sub(self.store_now())));
+        let wait = due.into_iter().chain(self.relays.blocked_for()).fold(poll, Duration::min);
+        // Cancel-safe: a token, a notification (kept until it is taken) and a timer.
+        tokio::select! {
+            () = stop.cancelled() => {}
+            () = self.shared.bells[usize::from(self.number)].notified() => {}
+            () = tokio::time::sleep(wait) => {}
+        }
+    }
+
+    /// The store's clock, reckoned from when it was last seen. Only a guess: what fires is decided by what the store says.
+    fn store_now(&self) -> Millis {
+        self.clock.0 + self.clock.1.elapsed().as_millis() as u64
+    }
+
+    fn state(&mut self) -> &mut Partition {
+        // It is taken only inside `turn`, which puts it back or ends this owner.
+        #[allow(clippy::expect_used)]
+        self.partition.as_mut().expect("the partition is here between turns")
+    }
+}
+
+enum Turned {
+    Worked,
+    Idle,
+    End(End),
+}
+
+/// Marks entries from within for a store.
+pub(super) fn from_within(context: String, bytes: Vec<u8>) -> Accept {
+    Accept { context, id: None, digest: Vec::new(), from_outside: false, bytes }
+}
+
+impl Shared {
+    /// Whether the broadcast log may have something at `position`.
+    pub(super) fn may_have_broadcast(&self, position: u64) -> bool {
+        self.broadcasts_end.load(Ordering::Relaxed) > position
+    }
+}

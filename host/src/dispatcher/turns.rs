@@ -1,0 +1,41 @@
+//! Runs one turn on a blocking thread: quests take processor time, and the I/O threads must stay free.
+
+use std::{sync::Arc, time::Instant};
+
+use quest_engine::partition::{Batch, Partition, Turn};
+
+use super::Shared;
+use crate::store::{Error, Result};
+
+/// Runs a turn and gives the partition back with what the turn came to. A turn ends early when its time is used up:
+/// what it leaves is in the batch, as backlog.
+pub(super) async fn run(
+    shared: &Arc<Shared>,
+    mut partition: Partition,
+    turn: Turn,
+    expired_outcomes: Vec<Vec<u8>>,
+) -> Result<(Partition, Batch)> {
+    let permit = shared.turns.acquire().await.map_err(|error| Error::Unavailable(error.to_string()))?;
+    let quests = Arc::clone(&shared.quests);
+    let budget = std::time::Duration::from_millis(shared.options.pace.turn_ms_max);
+    let worker = tokio::task::spawn_blocking(move || {
+        let began = Instant::now();
+        let mut actions = 0u64;
+        partition.begin(turn);
+        partition.expire_outcomes(expired_outcomes);
+        while let Some(invocation) = partition.next() {
+            partition.complete(quests.invoke(invocation));
+            actions += 1;
+            if began.elapsed() > budget {
+                break;
+            }
+        }
+        let batch = partition.finish();
+        (partition, batch, actions)
+    });
+    let (partition, batch, actions) =
+        worker.await.map_err(|error| Error::Unusable(format!("a turn panicked (a bug of the host): {error}")))?;
+    drop(permit);
+    Shared::count(&shared.counters.actions, actions);
+    Ok((partition, batch))
+}
