@@ -1,0 +1,9 @@
+//! The engine's rules, driven without a store: a few quests as closures, an inbox as a list, and after every turn the whole
+//! partition is thrown away and read back from what was written, so that nothing rests on memory alone.
+
+mod world;
+
+mod failure;
+mod order;
+mod outward;
+mod routing;

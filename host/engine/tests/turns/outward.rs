@@ -1,0 +1,82 @@
+//! What leaves an action: answers, messages, other contexts, loops.
+
+use quest_engine::{
+    action::{Changes, Effect},
+    limits::EngineLimits,
+    model::{Body, Value},
+    partition::BROADCAST_LOG,
+};
+
+use crate::world::{World, count, effects, quest};
+
+#[test]
+fn calls_are_answered() {
+    let mut world = World::new(vec![(quest("q", &[("ask", "")]), |run| {
+        Ok(Changes { reply: (run.action == "ask").then_some(Value::Integer(7)), ..Changes::default() })
+    })]);
+    let ask = |quest: &str| Body::Send {
+        quest: quest.to_owned(),
+        action: "ask".to_owned(),
+        instance: None,
+        name: None,
+        payload: Value::Null,
+    };
+    world
+        .add("u", "q")
+        .accept("u", ask("q"))
+        .accept("u", ask("r"))
+        .add("u", "q")
+        .add("u", "nope")
+        .remove("u", "r")
+        .run();
+    assert_eq!(world.answers[..2], ["Answered(Boolean(true))", "Answered(Integer(7))"]);
+    assert!(world.answers[2].contains("not-active"), "{}", world.answers[2]);
+    assert_eq!(world.answers[3], "Answered(Boolean(false))", "it had it already");
+    assert!(world.answers[4].contains("unknown-quest"), "{}", world.answers[4]);
+    assert_eq!(world.answers[5], "Answered(Boolean(false))");
+}
+
+#[test]
+fn messages_are_numbered_and_bounded() {
+    let limits = EngineLimits { messages_max: 3, ..EngineLimits::default() };
+    let mut world = World::with_limits(
+        vec![(quest("q", &[("x", "e")]), |_| {
+            Ok(effects(vec![Effect::Publish { topic: "t".to_owned(), payload: Value::Null }]))
+        })],
+        limits,
+    );
+    world.add("u", "q").run();
+    for _ in 0..5 {
+        world.emit("u", "e").run();
+    }
+    let messages: Vec<_> = world.batches.iter().flat_map(|batch| &batch.messages).collect();
+    assert_eq!(messages.iter().map(|message| message.number).collect::<Vec<_>>(), [0, 1, 2, 3, 4, 5]);
+    let mut keys: Vec<_> = messages.iter().map(|message| &message.key).collect();
+    keys.dedup();
+    assert_eq!(keys.len(), 6, "each has a key of its own");
+}
+
+#[test]
+fn a_loop_ends_at_the_hop_limit() {
+    let mut world = World::new(vec![(quest("q", &[("x", "e")]), |run| {
+        let emit = Effect::Emit { context: run.context.clone(), name: "e".to_owned(), payload: Value::Null };
+        Ok(if run.action == "x" { effects(vec![emit]) } else { count(run) })
+    })]);
+    world.add("u", "q").emit("u", "e").run();
+    assert_eq!(world.dead_codes(), ["too-many-hops"]);
+    assert_eq!(world.runs.len(), 1 + 65);
+}
+
+#[test]
+fn other_contexts_and_broadcasts_leave_as_entries_from_within() {
+    let mut world = World::new(vec![(quest("q", &[("x", "e")]), |run| {
+        let other = Effect::Emit { context: "v".to_owned(), name: "f".to_owned(), payload: Value::Null };
+        let all = Effect::Broadcast { name: "all".to_owned(), payload: Value::Null };
+        Ok(if run.action == "x" { effects(vec![other, all]) } else { count(run) })
+    })]);
+    world.add("u", "q").emit("u", "e").run();
+    let accepted: Vec<_> = world.batches.iter().flat_map(|batch| &batch.accept).collect();
+    assert_eq!((accepted.len(), accepted[0].context.as_str(), accepted[0].hops), (1, "v", 1));
+    assert_eq!(world.outgoing.len(), 1);
+    assert_eq!(world.outgoing[0].0, BROADCAST_LOG);
+}
