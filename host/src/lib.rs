@@ -3,3 +3,4 @@
 pub mod dispatcher;
 pub mod quests;
 pub mod store;
+pub mod wasm;
