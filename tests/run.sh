@@ -1,0 +1,26 @@
+#!/usr/bin/env bash
+# Runs every test. Installs what is missing first: the pinned Rust with its wasm targets, redis-server, and the C quest's compiler.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+
+say() { printf '\n== %s\n' "$*" >&2; }
+
+as_root() {
+  if [ "$(id -u)" = 0 ]; then "$@"; else sudo "$@"; fi
+}
+
+say "Rust, as rust-toolchain.toml pins it"
+rustup toolchain install
+
+missing=()
+command -v redis-server >/dev/null || missing+=(redis-server)
+command -v cc >/dev/null || missing+=(build-essential)
+python3 -c 'import venv, ensurepip' 2>/dev/null || missing+=(python3-venv)
+if [ ${#missing[@]} -gt 0 ]; then
+  say "from Debian: ${missing[*]}"
+  as_root apt-get update -q
+  as_root env DEBIAN_FRONTEND=noninteractive apt-get install -q -y --no-install-recommends "${missing[@]}"
+fi
+
+say "the tests (a first build takes about ten minutes: a whole wasm compiler is in it)"
+cargo test --workspace --locked "$@"
