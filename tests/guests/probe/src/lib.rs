@@ -1,0 +1,171 @@
+//! A quest that misbehaves on request, written against the bare contract: what the tests of the runtime run.
+#![cfg(target_family = "wasm")]
+
+use std::{
+    sync::atomic::{AtomicU32, Ordering},
+    time::{Instant, SystemTime, UNIX_EPOCH},
+};
+
+wit_bindgen::generate!({ path: "../../../wit", world: "quest" });
+
+use exports::quest::host::guest::{Error, Guest};
+use quest::host::{current, definition, events, log, messages, quests, random, reply, timers, types::Value, variables};
+
+struct Probe;
+export!(Probe);
+
+/// What would show that an instance served two actions.
+static RUNS: AtomicU32 = AtomicU32::new(0);
+
+const ACTIONS: &[&str] = &[
+    "loop",
+    "memory",
+    "recursion",
+    "log-flood",
+    "effect-flood",
+    "panic",
+    "transient",
+    "permanent",
+    "clock",
+    "random",
+    "print",
+    "sockets",
+    "runs",
+    "misuse",
+    "everything",
+    "define-late",
+    "refused",
+];
+
+impl Guest for Probe {
+    fn define() -> Result<(), Error> {
+        definition::quest("probe")?;
+        definition::describe("misbehaves on request")?;
+        for action in ACTIONS {
+            definition::action(action)?;
+        }
+        definition::on("count", "counted")?;
+        definition::query("total")
+    }
+
+    fn init() -> Result<(), Error> {
+        variables::set("n", &Value::Integer(0))
+    }
+
+    fn perform(action: String) -> Result<(), Error> {
+        let failed = |code: &str| Err(Error { code: code.to_owned(), message: format!("as asked ({action})") });
+        match action.as_str() {
+            "count" => {
+                let Some(Value::Integer(n)) = variables::get("n") else { return failed("no-n") };
+                variables::set("n", &Value::Integer(n + 1))
+            }
+            "total" => {
+                if let Err(error) = variables::set("n", &Value::Integer(0)) {
+                    log::write(log::Level::Warn, &error.code);
+                }
+                reply::set(&variables::get("n").unwrap_or(Value::Null))
+            }
+            "loop" => loop {
+                std::hint::black_box(0);
+            },
+            "memory" => {
+                let mut hoard: Vec<Vec<u8>> = Vec::new();
+                loop {
+                    hoard.push(vec![1; 1 << 20]);
+                    std::hint::black_box(&hoard);
+                }
+            }
+            "recursion" => {
+                #[allow(unconditional_recursion)]
+                fn deeper(n: u64) -> u64 {
+                    std::hint::black_box(deeper(std::hint::black_box(n + 1))) + 1
+                }
+                reply::set(&Value::Integer(deeper(0) as i64))
+            }
+            "log-flood" => {
+                for n in 0..100_000 {
+                    log::write(log::Level::Info, &format!("line {n} {}", "x".repeat(20_000 * usize::from(n == 0))));
+                }
+                Ok(())
+            }
+            "effect-flood" => {
+                for _ in 0..1_000_000 {
+                    messages::publish("flood", &Value::Null)?;
+                }
+                Ok(())
+            }
+            "panic" => panic!("the probe panics"),
+            "transient" | "permanent" => failed(&action),
+            "clock" => {
+                let wall = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_millis());
+                let tick = Instant::now();
+                assert!(Instant::now() >= tick);
+                reply::set(&Value::Integer(wall as i64))
+            }
+            "random" => {
+                let from_std = std::collections::HashSet::from([1]).hasher_sample();
+                reply::set(&Value::Text(format!("{} {:?} {from_std}", random::below(1_000_000), random::bytes(4))))
+            }
+            "print" => {
+                println!("to stdout");
+                log::write(log::Level::Info, "to the log");
+                eprint!("to stderr, no newline");
+                Ok(())
+            }
+            "sockets" => match std::net::TcpStream::connect("127.0.0.1:1") {
+                Ok(_) => failed("connected"),
+                Err(error) => reply::set(&Value::Text(format!("{:?}", error.kind()))),
+            },
+            "runs" => reply::set(&Value::Integer(i64::from(RUNS.fetch_add(1, Ordering::Relaxed) + 1))),
+            "misuse" => reply::set(&Value::Text(misuse())),
+            "everything" => everything(),
+            "define-late" => definition::quest("late"),
+            "refused" => variables::set("", &Value::Null),
+            other => Err(Error { code: "unknown".to_owned(), message: other.to_owned() }),
+        }
+    }
+}
+
+trait HasherSample {
+    fn hasher_sample(&self) -> u64;
+}
+
+impl HasherSample for std::collections::HashSet<i32> {
+    fn hasher_sample(&self) -> u64 {
+        use std::hash::{BuildHasher, Hasher};
+        self.hasher().build_hasher().finish()
+    }
+}
+
+fn everything() -> Result<(), Error> {
+    let me = current::context();
+    variables::set_json("list", "[1, {\"a\": null}]")?;
+    variables::remove("n")?;
+    timers::after("soon", "count", 1_000, &Value::Text("p".to_owned()))?;
+    timers::at_json("later", "count", current::accepted_at() + 5_000, "{\"x\": 1}")?;
+    events::emit(&me, "counted", &current::payload())?;
+    events::send_json("other", "probe", "count", "1")?;
+    events::broadcast("all", &Value::Null)?;
+    quests::add("probe", "other")?;
+    quests::remove("probe", "other")?;
+    messages::publish_json("topic", "\"text\"")?;
+    reply::set_json(&variables::get_json("list")?.unwrap_or_default())
+}
+
+/// One line for each misuse, with the code that it met.
+fn misuse() -> String {
+    let code = |result: Result<(), Error>| result.map_or_else(|error| error.code, |()| "accepted".to_owned());
+    [
+        code(timers::after("t", "nope", 1, &Value::Null)),
+        code(timers::after("bad name", "count", 1, &Value::Null)),
+        code(timers::after("t", "count", u64::MAX, &Value::Null)),
+        code(events::emit("", "e", &Value::Null)),
+        code(events::emit("c", "", &Value::Null)),
+        code(variables::set("x", &Value::Number(f64::NAN))),
+        code(variables::set("x", &Value::Structure(vec![1]))),
+        code(variables::set_json("x", "{")),
+        code(variables::set("x", &Value::Binary(vec![0; 1 << 20]))),
+        code(variables::set("b", &Value::Binary(vec![1])).and_then(|()| variables::get_json("b").map(|_| ()))),
+    ]
+    .join(" ")
+}

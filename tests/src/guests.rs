@@ -1,0 +1,40 @@
+//! Real components for the tests, built once a run from the crates in this repository.
+
+use std::{
+    collections::BTreeMap,
+    path::{Path, PathBuf},
+    process::Command,
+    sync::{Mutex, OnceLock},
+};
+
+/// The repository's root.
+pub fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("tests/ lies in the repository").to_owned()
+}
+
+/// The component of a workspace package, built with the profile of quests.
+pub fn guest(package: &str) -> PathBuf {
+    static BUILT: OnceLock<Mutex<BTreeMap<String, PathBuf>>> = OnceLock::new();
+    let mut built = BUILT.get_or_init(Mutex::default).lock().expect("no build panicked");
+    built.entry(package.to_owned()).or_insert_with(|| build(package)).clone()
+}
+
+fn build(package: &str) -> PathBuf {
+    // A folder of its own: the tests' own cargo holds the lock of the other.
+    let target = target_dir().join("guests");
+    let status = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()))
+        .current_dir(root())
+        .args(["build", "--locked", "--target", "wasm32-wasip2", "--profile", "quest", "-p", package, "--target-dir"])
+        .arg(&target)
+        .env_remove("RUSTFLAGS")
+        .status()
+        .expect("cargo runs");
+    assert!(status.success(), "building {package} failed");
+    target.join("wasm32-wasip2/quest").join(format!("{}.wasm", package.replace('-', "_")))
+}
+
+/// Where the tests' own artefacts lie.
+pub fn target_dir() -> PathBuf {
+    let exe = std::env::current_exe().expect("a test has a path");
+    exe.ancestors().nth(3).expect("target/debug/deps/test").to_owned()
+}

@@ -1,0 +1,3 @@
+//! One binary, many modules: the end-to-end tests.
+
+mod wasm;
