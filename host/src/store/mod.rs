@@ -5,7 +5,12 @@
 //!
 //! Must not know: wasm, the dispatcher, what an entry means.
 
-use std::fmt;
+pub mod embedded;
+mod local;
+pub mod memory;
+mod ordered;
+
+use std::{fmt, path::PathBuf, sync::Arc};
 
 use async_trait::async_trait;
 use quest_engine::{model::Millis, write::Write};
@@ -41,6 +46,42 @@ pub enum Error {
     /// The store holds what this version cannot read, or is not as it must be.
     #[error("the store cannot be used: {0}")]
     Unusable(String),
+}
+
+/// When an answered write is on disk: the words are Redis's.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Durability {
+    /// Before it is answered.
+    #[default]
+    Always,
+    /// Within a second.
+    EverySec,
+}
+
+/// Which store to open, and how.
+#[derive(Debug, Clone)]
+pub struct Open {
+    /// `redis://…`, or none for the embedded store.
+    pub url: Option<String>,
+    /// The embedded store's folder.
+    pub data: PathBuf,
+    /// The embedded store's durability. Redis has its own configuration.
+    pub durability: Durability,
+    /// What Redis keys begin with.
+    pub prefix: String,
+    /// How many partitions a new store gets; an existing one must have as many.
+    pub partitions: PartitionId,
+    /// How long a producer's id is remembered, in milliseconds.
+    pub ids_window_ms: u64,
+}
+
+/// Opens a store.
+pub async fn open(open: &Open) -> Result<Arc<dyn Store>> {
+    match &open.url {
+        None => Ok(Arc::new(embedded::open(open)?)),
+        Some(url) => Err(Error::Unusable(format!("{url}: no store is known by this address"))),
+    }
 }
 
 /// What every store answers.
@@ -132,6 +173,9 @@ pub struct Grant {
     pub clock: Millis,
 }
 
+/// An entry's bytes with its stamp.
+pub type Stamped = (Millis, Vec<u8>);
+
 /// What `take` gives.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Taken {
@@ -140,7 +184,7 @@ pub struct Taken {
     /// Stamps of entries accepted after this call are at least this.
     pub clock: Millis,
     /// The entries with their stamps, oldest first.
-    pub entries: Vec<(Millis, Vec<u8>)>,
+    pub entries: Vec<Stamped>,
     /// Whether there are more behind them.
     pub more: bool,
 }
@@ -335,7 +379,8 @@ pub trait Store: Send + Sync + 'static {
     async fn release(&self, partition: PartitionId, token: Token) -> Result<()>;
 
     /// Reads the inbox from entry number `from` on, at most `count`. With `fence`, and if the store's clock has reached it, the
-    /// partition's clock is raised to it in the same step: what is accepted later has a stamp of at least `fence`. None if the token is not the owner's.
+    /// partition's clock is raised to the store's in the same step: what is accepted later has a stamp of at least `fence`. None if
+    /// the token is not the owner's.
     async fn take(
         &self,
         partition: PartitionId,
@@ -358,7 +403,7 @@ pub trait Store: Send + Sync + 'static {
     async fn broadcast(&self, entry: Accept, bounds: AcceptBounds) -> Result<Acceptance>;
 
     /// Reads the broadcast log from entry number `from` on: the number of the first entry given (larger than `from` if the log was trimmed past it), and the entries with their stamps.
-    async fn broadcasts(&self, from: u64, count: u64) -> Result<(u64, Vec<(Millis, Vec<u8>)>)>;
+    async fn broadcasts(&self, from: u64, count: u64) -> Result<(u64, Vec<Stamped>)>;
 
     /// Drops the broadcast log's entries below `upto`, and ids older than `ids_before`.
     async fn trim_broadcasts(&self, upto: u64, ids_before: Millis) -> Result<()>;

@@ -197,9 +197,10 @@ fn failure(error: &wasmtime::Error, refused: Option<String>, wall_ms: u64) -> Fa
             Failure { code: "limit".to_owned(), ..Failure::trap("its stack overflowed: endless recursion?".to_owned()) }
         }
         // A stack in linear memory runs off its end when it overflows.
-        Some(Trap::MemoryOutOfBounds) => {
-            Failure::trap(format!("it reached outside of its memory{}: endless recursion overflows the stack like this", frames(error)))
-        }
+        Some(Trap::MemoryOutOfBounds) => Failure::trap(format!(
+            "it reached outside of its memory{}: endless recursion overflows the stack like this",
+            frames(error)
+        )),
         Some(trap) => Failure::trap(format!("{trap}{}", frames(error))),
         None => Failure::trap(format!("{:#}", error.root_cause())),
     }
