@@ -2,5 +2,6 @@
 
 pub mod dispatcher;
 pub mod quests;
+pub mod service;
 pub mod store;
 pub mod wasm;

@@ -1,0 +1,229 @@
+//! What people and programs ask of a running host: events in, answers and state out.
+//!
+//! Everything that changes state goes in as an entry, like any event; everything that is read is committed state, so any host of a
+//! cluster can answer. Must not know: HTTP, how stores work inside, wasmtime.
+
+pub(crate) mod ask;
+mod messages;
+pub(crate) mod producer;
+mod reads;
+
+use std::{collections::BTreeMap, sync::Arc};
+
+use quest_engine::{
+    model::{Entry, partition_of},
+    partition::Happening,
+    record::Record as _,
+};
+use serde::Serialize;
+use serde_json::Value as Json;
+use tokio::sync::broadcast;
+
+pub use ask::Answered;
+pub use messages::{Page, PublishedMessage};
+pub use producer::Produced;
+pub use reads::{DeadView, InstanceView, TimerView};
+
+use crate::{
+    dispatcher::QuestConfig,
+    quests::Quests,
+    store::{self, Accept, AcceptBounds, Acceptance, Full, PartitionId, Store},
+};
+
+/// Happenings that a slow reader of `tail` may be behind before it misses some (and is told so).
+const HAPPENINGS_MAX: usize = 4_096;
+
+/// The service of one host. Cheap to clone.
+#[derive(Clone)]
+pub struct Service {
+    store: Arc<dyn Store>,
+    quests: Arc<dyn Quests>,
+    host: String,
+    partitions: PartitionId,
+    bounds: AcceptBounds,
+    config: QuestConfig,
+    happenings: broadcast::Sender<(PartitionId, Arc<Happening>)>,
+}
+
+/// Which kind of trouble a request met.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    /// The request itself is wrong.
+    Invalid,
+    /// What it names is not there.
+    NotFound,
+    /// It contradicts what was accepted before.
+    Conflict,
+    /// A bound is reached; later it may pass.
+    Full,
+    /// The action failed, or was refused.
+    Failed,
+    /// The store does not answer.
+    Unavailable,
+}
+
+/// Why a request was not done.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{message}")]
+pub struct Error {
+    /// Which kind of trouble.
+    pub kind: Kind,
+    /// A stable code (docs/errors.md).
+    pub code: String,
+    /// What is wrong.
+    pub message: String,
+    /// How to mend it; empty when there is nothing to say.
+    pub hint: String,
+}
+
+/// What a request gives.
+pub type Result<T> = std::result::Result<T, Error>;
+
+impl Error {
+    /// An error without a hint.
+    pub fn new(kind: Kind, code: &str, message: impl Into<String>) -> Self {
+        Self { kind, code: code.to_owned(), message: message.into(), hint: String::new() }
+    }
+
+    /// The same with a hint.
+    #[must_use]
+    pub fn hint(mut self, hint: &str) -> Self {
+        hint.clone_into(&mut self.hint);
+        self
+    }
+}
+
+impl From<store::Error> for Error {
+    fn from(error: store::Error) -> Self {
+        let code = match &error {
+            store::Error::Unavailable(_) => "store-unavailable",
+            store::Error::ReadOnly(_) => "store-read-only",
+            store::Error::Unusable(_) => "store-unusable",
+        };
+        let error = Self::new(Kind::Unavailable, code, error.to_string());
+        error.hint("it may or may not have happened; send it again with the same id")
+    }
+}
+
+/// What became of one produced event.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Receipt {
+    /// The event's id.
+    pub id: String,
+    /// When it was accepted, in Unix milliseconds.
+    pub accepted_at: u64,
+    /// Whether it had been accepted before.
+    pub duplicate: bool,
+}
+
+impl Service {
+    /// The service of the host `host`.
+    pub fn new(
+        store: Arc<dyn Store>,
+        quests: Arc<dyn Quests>,
+        host: String,
+        partitions: PartitionId,
+        bounds: AcceptBounds,
+        config: QuestConfig,
+    ) -> Self {
+        Self { store, quests, host, partitions, bounds, config, happenings: broadcast::channel(HAPPENINGS_MAX).0 }
+    }
+
+    /// The quests served here.
+    pub fn quests(&self) -> &Arc<dyn Quests> {
+        &self.quests
+    }
+
+    /// Passes on what happened; the dispatcher calls it after each commit.
+    pub fn happened(&self, partition: PartitionId, happenings: Vec<Happening>) {
+        if self.happenings.receiver_count() > 0 {
+            for happening in happenings {
+                let _ = self.happenings.send((partition, Arc::new(happening)));
+            }
+        }
+    }
+
+    /// What happens on this host from now on.
+    pub fn tail(&self) -> broadcast::Receiver<(PartitionId, Arc<Happening>)> {
+        self.happenings.subscribe()
+    }
+
+    /// Accepts events, each by itself, in order; one call of the store for each partition.
+    pub async fn send(&self, events: &[Json]) -> Vec<Result<Receipt>> {
+        let mut results: Vec<Option<Result<Receipt>>> = vec![None; events.len()];
+        let mut by_partition: BTreeMap<PartitionId, Vec<(usize, String, Accept)>> = BTreeMap::new();
+        for (index, event) in events.iter().enumerate() {
+            match producer::parse(event) {
+                Ok(Produced { id, accept, is_broadcast: true }) => {
+                    let accepted = self.store.broadcast(accept, self.bounds).await.map_err(Error::from);
+                    results[index] = Some(accepted.and_then(|acceptance| receipt(id, acceptance)));
+                }
+                Ok(Produced { id, accept, .. }) => {
+                    let partition = partition_of(&accept.context, self.partitions);
+                    by_partition.entry(partition).or_default().push((index, id, accept));
+                }
+                Err(error) => results[index] = Some(Err(error)),
+            }
+        }
+        let calls = by_partition.into_iter().map(|(partition, group)| async move {
+            let entries = group.iter().map(|(_, _, accept)| accept.clone()).collect();
+            (group, self.store.accept(partition, entries, self.bounds).await)
+        });
+        for (group, answers) in futures_util::future::join_all(calls).await {
+            match answers {
+                Ok(answers) => {
+                    for ((index, id, _), acceptance) in group.into_iter().zip(answers) {
+                        results[index] = Some(receipt(id, acceptance));
+                    }
+                }
+                Err(error) => {
+                    let error = Error::from(error);
+                    group.iter().for_each(|(index, _, _)| results[*index] = Some(Err(error.clone())));
+                }
+            }
+        }
+        let lost = || Err(Error::new(Kind::Unavailable, "store-unavailable", "the store gave no answer"));
+        results.into_iter().map(|result| result.unwrap_or_else(lost)).collect()
+    }
+
+    /// Accepts one entry of this host's own making.
+    async fn accept(&self, entry: &Entry, digest: Vec<u8>) -> Result<Receipt> {
+        let accept = Accept {
+            context: entry.context.clone(),
+            id: Some(entry.id.clone()),
+            digest,
+            from_outside: true,
+            bytes: entry.to_bytes(),
+        };
+        let partition = partition_of(&entry.context, self.partitions);
+        let answers = self.store.accept(partition, vec![accept], self.bounds).await?;
+        let acceptance = answers.first().copied().unwrap_or(Acceptance::Conflict);
+        receipt(entry.id.clone(), acceptance)
+    }
+}
+
+fn receipt(id: String, acceptance: Acceptance) -> Result<Receipt> {
+    match acceptance {
+        Acceptance::Accepted { stamp } => Ok(Receipt { id, accepted_at: stamp, duplicate: false }),
+        Acceptance::Duplicate { stamp } => Ok(Receipt { id, accepted_at: stamp, duplicate: true }),
+        Acceptance::Conflict => {
+            let message = format!("the id {id:?} was accepted before with another content");
+            Err(Error::new(Kind::Conflict, "conflict", message).hint("an id names one event: give each its own"))
+        }
+        Acceptance::Full(full) => {
+            let (message, hint) = match full {
+                Full::Inbox => ("the partition's inbox is full", "the hosts do not keep up: send again later"),
+                Full::Context => {
+                    ("too many events of this context wait", "slow this producer down: others are not affected")
+                }
+                Full::Ids => ("too many ids are remembered", "send again later, or raise the limit ids_max"),
+            };
+            Err(Error::new(Kind::Full, "full", message).hint(hint))
+        }
+    }
+}
+
+/// A random id, as a producer that gave none gets it.
+pub(crate) fn draw_id() -> String {
+    format!("{:016x}{:016x}", fastrand::u64(..), fastrand::u64(..))
+}
