@@ -1,5 +1,6 @@
 //! quest-host: runs quests, small stateful WebAssembly programs that react to a user's events over time.
 
+pub mod api;
 pub mod dispatcher;
 pub mod quests;
 pub mod service;
