@@ -2,7 +2,9 @@
 
 pub mod api;
 pub mod dispatcher;
+pub mod host;
 pub mod quests;
 pub mod service;
+pub mod settings;
 pub mod store;
 pub mod wasm;

@@ -1,0 +1,170 @@
+//! A running host: store, quests, dispatcher, API, put together and taken apart in order.
+
+use std::{
+    net::SocketAddr,
+    path::{Path, PathBuf},
+    sync::Arc,
+    time::Instant,
+};
+
+use anyhow::{Context as _, anyhow};
+use serde_json::json;
+use tokio_util::sync::CancellationToken;
+
+use crate::{
+    api::{self, Access, Api},
+    dispatcher::{Dispatcher, Options},
+    quests::Quests,
+    service::Service,
+    settings::Settings,
+    store::{self, Open, Report, Store},
+    wasm::{Loaded, Problem, Registry, Runtime, RuntimeSettings},
+};
+
+/// A host that serves.
+pub struct Host {
+    /// What it is asked.
+    pub service: Service,
+    /// What it serves.
+    pub registry: Arc<Registry>,
+    /// What was loaded at the start.
+    pub loaded: Vec<Loaded>,
+    /// What could not be.
+    pub problems: Vec<Problem>,
+    /// The store, and what it promises.
+    pub report: Report,
+    /// Where the API listens.
+    pub address: SocketAddr,
+    dispatcher: Dispatcher,
+    background: tokio::task::JoinSet<anyhow::Result<()>>,
+    stop: CancellationToken,
+}
+
+/// Opens the store that the settings name.
+pub async fn open_store(settings: &Settings) -> anyhow::Result<Arc<dyn Store>> {
+    let url = (!settings.store.is_empty()).then(|| settings.store.clone());
+    let open = Open {
+        url,
+        data: settings.data.clone(),
+        durability: settings.durability,
+        prefix: settings.prefix.clone(),
+        partitions: settings.partitions,
+        ids_window_ms: settings.accept.ids_window_ms,
+    };
+    store::open(&open).await.context("cannot open the store")
+}
+
+/// A registry with all modules of `files` loaded.
+pub fn load(settings: &Settings, files: &[PathBuf]) -> anyhow::Result<(Arc<Registry>, Vec<Loaded>, Vec<Problem>)> {
+    let wasm = RuntimeSettings {
+        cache: Some(settings.wasm.cache.clone().unwrap_or_else(|| settings.cache.clone())),
+        ..settings.wasm.clone()
+    };
+    let runtime = Runtime::new(wasm)?;
+    if let Some(why) = runtime.fallback() {
+        tracing::warn!(why, "quests run slower than they could");
+    }
+    let registry = Arc::new(Registry::new(Arc::new(runtime)));
+    let (mut loaded, mut problems) = (Vec::new(), Vec::new());
+    for file in files {
+        match registry.load_file(file) {
+            Ok(module) => loaded.push(module),
+            Err(problem) => problems.push(problem),
+        }
+    }
+    Ok((registry, loaded, problems))
+}
+
+/// The modules in a folder, in order of name.
+pub fn modules_in(folder: &Path) -> anyhow::Result<Vec<PathBuf>> {
+    if !folder.exists() {
+        return Ok(Vec::new());
+    }
+    let mut files = Vec::new();
+    for entry in std::fs::read_dir(folder).with_context(|| format!("cannot read {}", folder.display()))? {
+        let path = entry?.path();
+        if path.extension().is_some_and(|extension| extension == "wasm") {
+            files.push(path);
+        }
+    }
+    files.sort();
+    Ok(files)
+}
+
+impl Host {
+    /// Starts to serve.
+    pub async fn start(settings: &Settings, files: &[PathBuf]) -> anyhow::Result<Self> {
+        let address: SocketAddr = settings.listen.parse()?;
+        let listener = tokio::net::TcpListener::bind(address).await.with_context(|| {
+            format!(
+                "cannot listen on {address}: is another quest-host running? `--listen 127.0.0.1:0` takes a free port"
+            )
+        })?;
+        let address = listener.local_addr()?;
+        let store = open_store(settings).await?;
+        let report = store.check().await?;
+        report.warnings.iter().for_each(|warning| tracing::warn!("{warning}"));
+        let (registry, loaded, problems) = load(settings, files)?;
+        let id = format!("{:08x}{:08x}", std::process::id(), fastrand::u32(..));
+        let config: crate::dispatcher::QuestConfig =
+            settings.config.iter().map(|(quest, values)| (quest.clone(), Arc::new(values.clone()))).collect();
+        let quests: Arc<dyn Quests> = Arc::clone(&registry) as Arc<dyn Quests>;
+        let accept = settings.accept.bounds();
+        let service = Service::new(
+            Arc::clone(&store),
+            Arc::clone(&quests),
+            id.clone(),
+            report.partitions,
+            accept,
+            config.clone(),
+        );
+        let options = Options {
+            host: id,
+            partitions: report.partitions,
+            limits: Arc::new(settings.engine.clone()),
+            accept,
+            pace: settings.pace.clone(),
+            config,
+        };
+        let told = service.clone();
+        let on_happened = Arc::new(move |partition, happenings| told.happened(partition, happenings));
+        let dispatcher = Dispatcher::start(Arc::clone(&store), quests, options, on_happened);
+        let stop = CancellationToken::new();
+        let mut background = tokio::task::JoinSet::new();
+        let api = Api {
+            service: service.clone(),
+            registry: Arc::clone(&registry),
+            store: Arc::new(json!({ "name": report.name, "promise": report.promise, "warnings": report.warnings })),
+            access: Arc::new(Access {
+                token: (!settings.token.is_empty()).then(|| settings.token.clone()),
+                loopback: address.ip().is_loopback(),
+            }),
+            started: Instant::now(),
+            stop: stop.clone(),
+        };
+        let stopped = stop.clone();
+        background.spawn(async move { api::serve(listener, api, stopped).await.context("the HTTP API ended") });
+        Ok(Self { service, registry, loaded, problems, report, address, dispatcher, background, stop })
+    }
+
+    /// What is served to the dispatcher's counts.
+    pub fn dispatcher(&self) -> &Dispatcher {
+        &self.dispatcher
+    }
+
+    /// Waits until something ends that should not.
+    pub async fn failed(&mut self) -> anyhow::Error {
+        match self.background.join_next().await {
+            Some(Ok(Err(error))) => error,
+            Some(Err(error)) => anyhow!(error).context("a task of the host panicked"),
+            Some(Ok(Ok(()))) | None => anyhow!("a task of the host ended by itself"),
+        }
+    }
+
+    /// Finishes what runs, commits it, gives the partitions up, ends.
+    pub async fn drain(mut self) {
+        self.dispatcher.drain().await;
+        self.stop.cancel();
+        while self.background.join_next().await.is_some() {}
+    }
+}
