@@ -1,6 +1,7 @@
 //! quest-host: runs quests, small stateful WebAssembly programs that react to a user's events over time.
 
 pub mod api;
+pub mod cli;
 pub mod dispatcher;
 pub mod host;
 pub mod quests;

@@ -1,2 +1,5 @@
-//! skeleton
-fn main() {}
+//! The command `quest-host`.
+
+fn main() -> std::process::ExitCode {
+    quest_host::cli::main()
+}

@@ -8,6 +8,8 @@ mod streams;
 
 use std::{net::SocketAddr, sync::Arc, time::Instant};
 
+pub(crate) use streams::view;
+
 use axum::{
     Json, Router,
     http::{StatusCode, header},

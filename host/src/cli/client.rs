@@ -1,0 +1,99 @@
+//! Talks to a running host.
+
+use std::fmt;
+
+use anyhow::{Context as _, anyhow};
+use reqwest::{Method, RequestBuilder, Response, StatusCode};
+use serde_json::Value;
+
+/// A client of one host.
+pub(crate) struct Client {
+    http: reqwest::Client,
+    url: String,
+    token: Option<String>,
+}
+
+/// What ended a command, with its exit code and how to mend it.
+#[derive(Debug)]
+pub(crate) struct Refused {
+    pub(crate) exit: u8,
+    pub(crate) status: u16,
+    pub(crate) message: String,
+    pub(crate) hint: String,
+}
+
+impl fmt::Display for Refused {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.message)
+    }
+}
+
+impl std::error::Error for Refused {}
+
+impl Client {
+    pub(crate) fn new(url: &str, token: Option<&str>) -> anyhow::Result<Self> {
+        // A host is named by an address, and tests and operators must not be led elsewhere by a proxy of the environment.
+        let http = reqwest::Client::builder().no_proxy().build().context("cannot make an HTTP client")?;
+        Ok(Self { http, url: url.trim_end_matches('/').to_owned(), token: token.map(str::to_owned) })
+    }
+
+    /// A request for a path whose parts are encoded.
+    pub(crate) fn request(&self, method: Method, parts: &[&str]) -> RequestBuilder {
+        let path: String = parts.iter().map(|part| format!("/{}", encode(part))).collect();
+        let request = self.http.request(method, format!("{}/v1{path}", self.url));
+        match &self.token {
+            Some(token) => request.bearer_auth(token),
+            None => request,
+        }
+    }
+
+    /// Sends a request; an answer that is no success is an error.
+    pub(crate) async fn send(&self, request: RequestBuilder) -> anyhow::Result<Response> {
+        let response = request.send().await.map_err(|error| self.unreached(&error))?;
+        let status = response.status();
+        if status.is_success() {
+            return Ok(response);
+        }
+        let text = response.text().await.unwrap_or_default();
+        let error = serde_json::from_str::<Value>(&text).unwrap_or_default()["error"].clone();
+        let part = |name: &str| error[name].as_str().unwrap_or_default().to_owned();
+        let message = match (part("code"), part("message")) {
+            (code, message) if !message.is_empty() => format!("{message} [{code}]"),
+            _ => format!("the host answered {status}: {}", text.chars().take(300).collect::<String>()),
+        };
+        let hint = match status {
+            StatusCode::UNAUTHORIZED => "give the host's token with --token or QUEST_HOST_TOKEN".to_owned(),
+            _ => part("hint"),
+        };
+        Err(anyhow!(Refused { exit: 4, status: status.as_u16(), message, hint }))
+    }
+
+    /// Sends a request and reads its JSON answer.
+    pub(crate) async fn json(&self, request: RequestBuilder) -> anyhow::Result<Value> {
+        self.send(request).await?.json().await.context("the host's answer is not JSON")
+    }
+
+    /// GET of a path.
+    pub(crate) async fn get(&self, parts: &[&str]) -> anyhow::Result<Value> {
+        self.json(self.request(Method::GET, parts)).await
+    }
+
+    fn unreached(&self, error: &reqwest::Error) -> anyhow::Error {
+        let mut cause: &dyn std::error::Error = error;
+        while let Some(source) = cause.source() {
+            cause = source;
+        }
+        anyhow!(Refused {
+            exit: 3,
+            status: 0,
+            message: format!("no host reached at {}: {cause}", self.url),
+            hint: "start one with `quest-host run`, or name another with --url".to_owned(),
+        })
+    }
+}
+
+/// A part of a path: everything but letters, digits and a few marks is percent-encoded.
+fn encode(part: &str) -> String {
+    let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.~:@".contains(&byte);
+    part.bytes().map(|byte| if plain(byte) { char::from(byte).to_string() } else { format!("%{byte:02X}") }).collect()
+}

@@ -1,0 +1,234 @@
+//! `list`, `ps`, `vars`, `timers`, `dead`.
+
+use clap::Subcommand;
+use reqwest::Method;
+use serde_json::{Value, json};
+
+use super::{Outcome, client::Client, print::Printer};
+
+#[derive(clap::Args)]
+pub(crate) struct Ps {
+    /// Only this context.
+    context: Option<String>,
+    /// Only this quest.
+    #[arg(long, conflicts_with = "context")]
+    quest: Option<String>,
+    /// Rows at most.
+    #[arg(long, default_value_t = 1_000)]
+    limit: usize,
+}
+
+#[derive(clap::Args)]
+pub(crate) struct Context {
+    /// The context.
+    context: String,
+}
+
+#[derive(clap::Args)]
+pub(crate) struct Timers {
+    /// Only this context.
+    context: Option<String>,
+    /// Rows at most.
+    #[arg(long, default_value_t = 1_000)]
+    limit: usize,
+    #[command(subcommand)]
+    change: Option<TimerChange>,
+}
+
+#[derive(clap::Args)]
+struct OneTimer {
+    /// The context.
+    context: String,
+    /// The quest.
+    quest: String,
+    /// The timer's name.
+    timer: String,
+}
+
+#[derive(Subcommand)]
+enum TimerChange {
+    /// Fire a timer now.
+    Fire(OneTimer),
+    /// Move a timer.
+    Move {
+        #[command(flatten)]
+        timer: OneTimer,
+        /// The new due time, in Unix milliseconds.
+        due: u64,
+    },
+    /// Cancel a timer.
+    Cancel(OneTimer),
+}
+
+#[derive(clap::Args)]
+#[command(args_conflicts_with_subcommands = true)]
+pub(crate) struct Dead {
+    #[command(subcommand)]
+    command: Option<DeadCommand>,
+}
+
+#[derive(Subcommand)]
+enum DeadCommand {
+    /// List them, oldest first.
+    List {
+        /// Only this context.
+        context: Option<String>,
+        /// Rows at most.
+        #[arg(long, default_value_t = 1_000)]
+        limit: usize,
+    },
+    /// Show one, whole.
+    Show {
+        /// Its id.
+        id: String,
+    },
+    /// Accept one anew, for the same living instance.
+    Retry {
+        /// Its id.
+        id: String,
+    },
+    /// Delete one.
+    Drop {
+        /// Its id.
+        id: String,
+    },
+}
+
+pub(crate) async fn list(client: &Client, printer: &Printer) -> Outcome {
+    let answer = client.get(&["quests"]).await?;
+    if printer.is_json() {
+        printer.json(&answer);
+        return Ok(());
+    }
+    let empty = Vec::new();
+    for quest in answer["quests"].as_array().unwrap_or(&empty) {
+        let text = |name: &str| quest[name].as_str().unwrap_or_default().to_owned();
+        printer.line(
+            &format!("{} (version {})  {}", text("name"), quest["version"], text("description")).trim_end(),
+        );
+        let names = |value: &Value| -> Vec<String> {
+            value.as_array().into_iter().flatten().filter_map(|name| name.as_str().map(str::to_owned)).collect()
+        };
+        for (action, events) in quest["actions"].as_object().into_iter().flatten() {
+            let on = names(events).join(", ");
+            printer.line(&if on.is_empty() {
+                format!("  action {action}")
+            } else {
+                format!("  action {action}  on {on}")
+            });
+        }
+        for event in names(&quest["add_on"]) {
+            printer.line(&format!("  added on {event}"));
+        }
+        for query in names(&quest["queries"]) {
+            printer.line(&format!("  query {query}"));
+        }
+    }
+    for problem in answer["problems"].as_array().unwrap_or(&empty) {
+        let text = |name: &str| problem[name].as_str().unwrap_or_default();
+        printer.warn(&format!("{} is not served: {} [{}]", text("file"), text("message"), text("code")));
+    }
+    Ok(())
+}
+
+pub(crate) async fn ps(client: &Client, printer: &Printer, args: &Ps) -> Outcome {
+    let answer = match &args.context {
+        Some(context) => client.get(&["contexts", context]).await?,
+        None => {
+            let mut request = client.request(Method::GET, &["instances"]).query(&[("limit", args.limit)]);
+            if let Some(quest) = &args.quest {
+                request = request.query(&[("quest", quest)]);
+            }
+            client.json(request).await?
+        }
+    };
+    printer.rows(&answer, "instances", &["context", "quest", "instance", "version", "added_at", "held"]);
+    Ok(())
+}
+
+pub(crate) async fn vars(client: &Client, printer: &Printer, args: &Context) -> Outcome {
+    let answer = client.get(&["contexts", &args.context, "variables"]).await?;
+    if printer.is_json() {
+        printer.json(&answer["variables"]);
+        return Ok(());
+    }
+    let quests = answer["variables"].as_object().cloned().unwrap_or_default();
+    if quests.is_empty() {
+        printer.say("none");
+    }
+    for (quest, variables) in quests {
+        printer.line(&quest);
+        for (name, value) in variables.as_object().into_iter().flatten() {
+            printer.line(&format!("  {name} = {value}"));
+        }
+    }
+    Ok(())
+}
+
+pub(crate) async fn timers(client: &Client, printer: &Printer, args: Timers) -> Outcome {
+    let done = |printer: &Printer, what: &str| {
+        if printer.is_json() { printer.json(&json!({ "done": true })) } else { printer.line(what) }
+    };
+    let path = |timer: &OneTimer| {
+        [
+            "contexts".to_owned(),
+            timer.context.clone(),
+            "quests".to_owned(),
+            timer.quest.clone(),
+            "timers".to_owned(),
+            timer.timer.clone(),
+        ]
+    };
+    let request = |method, timer: &OneTimer| {
+        let parts = path(timer);
+        client.request(method, &parts.each_ref().map(String::as_str))
+    };
+    match args.change {
+        Some(TimerChange::Fire(timer)) => {
+            client.send(request(Method::POST, &timer)).await?;
+            done(printer, "fired");
+        }
+        Some(TimerChange::Move { timer, due }) => {
+            client.send(request(Method::POST, &timer).json(&json!({ "due": due }))).await?;
+            done(printer, "moved");
+        }
+        Some(TimerChange::Cancel(timer)) => {
+            client.send(request(Method::DELETE, &timer)).await?;
+            done(printer, "cancelled");
+        }
+        None => {
+            let answer = match &args.context {
+                Some(context) => client.get(&["contexts", context, "timers"]).await?,
+                None => client.json(client.request(Method::GET, &["timers"]).query(&[("limit", args.limit)])).await?,
+            };
+            printer.rows(&answer, "timers", &["context", "quest", "timer", "action", "due", "payload"]);
+        }
+    }
+    Ok(())
+}
+
+pub(crate) async fn dead(client: &Client, printer: &Printer, args: Dead) -> Outcome {
+    match args.command.unwrap_or(DeadCommand::List { context: None, limit: 1_000 }) {
+        DeadCommand::List { context, limit } => {
+            let mut request = client.request(Method::GET, &["dead"]).query(&[("limit", limit)]);
+            if let Some(context) = &context {
+                request = request.query(&[("context", context)]);
+            }
+            let answer = client.json(request).await?;
+            printer.rows(&answer, "dead", &["id", "context", "code", "message", "died_at", "attempts"]);
+        }
+        DeadCommand::Show { id } => {
+            let answer = client.get(&["dead", &id]).await?;
+            printer.line(&if printer.is_json() { answer.to_string() } else { format!("{answer:#}") });
+        }
+        DeadCommand::Retry { id } => {
+            client.send(client.request(Method::POST, &["dead", &id, "retry"])).await?;
+            printer.line(if printer.is_json() { "{\"done\":true}" } else { "accepted anew" });
+        }
+        DeadCommand::Drop { id } => {
+            client.send(client.request(Method::DELETE, &["dead", &id])).await?;
+            printer.line(if printer.is_json() { "{\"done\":true}" } else { "dropped" });
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,118 @@
+//! `messages` and `tail`: what comes as it comes.
+
+use futures_util::StreamExt as _;
+use reqwest::Method;
+use serde_json::Value;
+
+use super::{
+    Outcome,
+    client::Client,
+    print::{Printer, time},
+};
+
+/// Read what quests published.
+#[derive(clap::Args)]
+pub(crate) struct Args {
+    /// Go on reading as messages come.
+    #[arg(long, short)]
+    follow: bool,
+    /// Begin behind what is there now.
+    #[arg(long, conflicts_with = "cursor")]
+    new: bool,
+    /// Where to go on, as an earlier reading said.
+    #[arg(long)]
+    cursor: Option<String>,
+    /// Messages at most (without --follow).
+    #[arg(long, default_value_t = 1_000)]
+    limit: usize,
+}
+
+pub(crate) async fn run(client: &Client, printer: &Printer, args: Args) -> Outcome {
+    let mut cursor = args.cursor;
+    let mut left = args.limit;
+    let mut from_now = args.new;
+    loop {
+        let wait = if args.follow { 30_000 } else { 0 };
+        let limit = if args.follow { 1_000 } else { left.min(1_000) };
+        let mut request = client.request(Method::GET, &["messages"]).query(&[("wait_ms", wait), ("limit", limit)]);
+        if let Some(cursor) = &cursor {
+            request = request.query(&[("cursor", cursor)]);
+        } else if from_now {
+            request = request.query(&[("from", "now")]);
+        }
+        from_now = false;
+        let page = client.json(request).await?;
+        if page["missed"].as_u64().unwrap_or(0) > 0 {
+            printer.warn(&format!("{} messages were dropped before they were read", page["missed"]));
+        }
+        let messages = page["messages"].as_array().cloned().unwrap_or_default();
+        for message in &messages {
+            show(printer, message);
+        }
+        cursor = page["cursor"].as_str().map(str::to_owned);
+        left = left.saturating_sub(messages.len());
+        if !args.follow && (messages.is_empty() || left == 0) {
+            if let Some(cursor) = cursor {
+                printer.say(&format!("go on with --cursor {cursor}"));
+            }
+            return Ok(());
+        }
+    }
+}
+
+fn show(printer: &Printer, message: &Value) {
+    if printer.is_json() {
+        return printer.json(message);
+    }
+    let text = |name: &str| message[name].as_str().unwrap_or_default();
+    let at = time(message["at"].as_u64().unwrap_or(0));
+    printer.line(&format!("{at}  {}  {}  {}", text("context"), text("topic"), message["payload"]));
+}
+
+pub(crate) async fn tail(client: &Client, printer: &Printer) -> Outcome {
+    let response = client.send(client.request(Method::GET, &["tail"])).await?;
+    let mut chunks = response.bytes_stream();
+    let mut buffer = Vec::new();
+    while let Some(chunk) = chunks.next().await {
+        buffer.extend_from_slice(&chunk?);
+        while let Some(end) = buffer.iter().position(|byte| *byte == b'\n') {
+            let line: Vec<u8> = buffer.drain(..=end).collect();
+            let line = String::from_utf8_lossy(&line);
+            let Some(data) = line.strip_prefix("data: ") else { continue };
+            let Ok(happening) = serde_json::from_str::<Value>(data.trim_end()) else { continue };
+            if printer.is_json() {
+                printer.json(&happening);
+            } else {
+                printer.line(&tail_line(&happening));
+            }
+        }
+    }
+    Ok(())
+}
+
+/// A happening in a line.
+pub(crate) fn tail_line(happening: &Value) -> String {
+    if let Some(missed) = happening["missed"].as_u64() {
+        return format!("… {missed} happenings were missed: this reader is too slow");
+    }
+    let text = |name: &str| happening[name].as_str().unwrap_or_default();
+    let what = match (text("quest"), text("action")) {
+        ("", action) => action.to_owned(),
+        (quest, "") => quest.to_owned(),
+        (quest, action) => format!("{quest}.{action}"),
+    };
+    let event = if text("event").is_empty() { text("cause") } else { text("event") };
+    let why = match text("message") {
+        "" => text("code").to_owned(),
+        message => format!("{}: {message}", text("code")),
+    };
+    let logs: String = happening["log"]
+        .as_array()
+        .into_iter()
+        .flatten()
+        .filter_map(Value::as_str)
+        .map(|line| format!("\n    | {line}"))
+        .collect();
+    let at = time(happening["at"].as_u64().unwrap_or(0));
+    format!("{at}  {}  {event} → {what}  {} {why}", text("context"), text("outcome")).trim_end().to_owned() + &logs
+}

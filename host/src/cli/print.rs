@@ -1,0 +1,129 @@
+//! The only place that prints: data to standard output, talk to standard error, colours only where they are wanted.
+#![allow(clippy::print_stdout, clippy::print_stderr)]
+
+use anstream::{eprintln, println};
+use owo_colors::OwoColorize as _;
+use serde_json::Value;
+
+use super::Format;
+
+/// Prints in the format asked for.
+pub(crate) struct Printer {
+    format: Format,
+}
+
+impl Printer {
+    pub(crate) fn new(format: Format) -> Self {
+        Self { format }
+    }
+
+    /// Whether programs read it.
+    pub(crate) fn is_json(&self) -> bool {
+        self.format == Format::Json
+    }
+
+    /// One JSON value on a line.
+    pub(crate) fn json(&self, value: &Value) {
+        println!("{value}");
+    }
+
+    /// A line of data.
+    pub(crate) fn line(&self, text: &str) {
+        println!("{text}");
+    }
+
+    /// JSON for programs, or rows of these fields for people.
+    pub(crate) fn rows(&self, value: &Value, list: &str, fields: &[&str]) {
+        let empty = Vec::new();
+        let rows = value[list].as_array().unwrap_or(&empty);
+        if self.is_json() {
+            rows.iter().for_each(|row| self.json(row));
+            return;
+        }
+        let cells: Vec<Vec<String>> =
+            rows.iter().map(|row| fields.iter().map(|field| cell(&row[*field], field)).collect()).collect();
+        let width = |column: usize| {
+            let widest = cells.iter().map(|row| row[column].chars().count()).max().unwrap_or(0);
+            widest.max(fields[column].len())
+        };
+        let widths: Vec<usize> = (0..fields.len()).map(width).collect();
+        let pad = |texts: &[String]| {
+            let padded = texts.iter().zip(&widths).map(|(text, width)| format!("{text:width$}"));
+            padded.collect::<Vec<_>>().join("  ").trim_end().to_owned()
+        };
+        if rows.is_empty() {
+            self.say("none");
+            return;
+        }
+        let heads: Vec<String> = fields.iter().map(|field| field.to_uppercase()).collect();
+        println!("{}", pad(&heads).bold());
+        cells.iter().for_each(|row| println!("{}", pad(row)));
+    }
+
+    /// Talk for people.
+    pub(crate) fn say(&self, text: &str) {
+        if !self.is_json() {
+            eprintln!("{text}");
+        }
+    }
+
+    /// A heading of talk.
+    pub(crate) fn say_named(&self, name: &str, text: &str) {
+        if !self.is_json() {
+            eprintln!("{:>10} {text}", name.green().bold());
+        }
+    }
+
+    /// Something that should be looked at.
+    pub(crate) fn warn(&self, text: &str) {
+        eprintln!("{}: {text}", "warning".yellow().bold());
+    }
+
+    /// An error and how to mend it.
+    pub(crate) fn error(&self, text: &str, hint: &str) {
+        eprintln!("{}: {text}", "error".red().bold());
+        if !hint.is_empty() {
+            eprintln!("{}: {hint}", "hint".cyan().bold());
+        }
+    }
+}
+
+fn cell(value: &Value, field: &str) -> String {
+    match value {
+        Value::Null => String::new(),
+        Value::String(text) => text.clone(),
+        Value::Number(number) if is_time(field) => time(number.as_u64().unwrap_or(0)),
+        other => other.to_string(),
+    }
+}
+
+fn is_time(field: &str) -> bool {
+    ["due", "at", "added_at", "accepted_at", "died_at"].contains(&field)
+}
+
+/// Unix milliseconds as RFC 3339 in UTC (days to civil dates after Howard Hinnant's algorithm).
+pub(crate) fn time(millis: u64) -> String {
+    let (days, rest) = ((millis / 86_400_000) as i64, millis % 86_400_000);
+    let z = days + 719_468;
+    let era = z / 146_097;
+    let doe = z - era * 146_097;
+    let yoe = (doe - doe / 1_460 + doe / 36_524 - doe / 146_096) / 365;
+    let doy = doe - (365 * yoe + yoe / 4 - yoe / 100);
+    let mp = (5 * doy + 2) / 153;
+    let (day, month) = (doy - (153 * mp + 2) / 5 + 1, if mp < 10 { mp + 3 } else { mp - 9 });
+    let year = yoe + era * 400 + i64::from(month <= 2);
+    let (hour, minute, second, ms) = (rest / 3_600_000, rest / 60_000 % 60, rest / 1_000 % 60, rest % 1_000);
+    format!("{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}.{ms:03}Z")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::time;
+
+    #[test]
+    fn times_are_civil() {
+        assert_eq!(time(0), "1970-01-01T00:00:00.000Z");
+        assert_eq!(time(951_782_400_000), "2000-02-29T00:00:00.000Z");
+        assert_eq!(time(1_795_511_045_678), "2026-11-24T09:04:05.678Z");
+    }
+}

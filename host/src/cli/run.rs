@@ -1,0 +1,92 @@
+//! `run`: builds, loads, serves; then a quiet live log until it is told to stop.
+
+use anyhow::Context as _;
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::broadcast::error::RecvError;
+use tracing_subscriber::EnvFilter;
+
+use super::{Outcome, SettingFlags, build, messages::tail_line, print::Printer};
+use crate::{
+    api::view,
+    host::{Host, modules_in},
+};
+
+/// Serve quests.
+#[derive(clap::Args)]
+pub(crate) struct Args {
+    #[command(flatten)]
+    settings: SettingFlags,
+    /// Serve the modules as they are; build nothing.
+    #[arg(long)]
+    no_build: bool,
+    /// Do not show events as they happen.
+    #[arg(long, short)]
+    quiet: bool,
+}
+
+pub(crate) async fn run(args: Args, printer: &Printer) -> Outcome {
+    let settings = args.settings.resolve()?.settings;
+    let filter = EnvFilter::try_new(&settings.log).with_context(|| format!("the setting log = {:?}", settings.log))?;
+    let _ = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_ansi(ansi()).try_init();
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    let mut terminate = signal(SignalKind::terminate())?;
+    let mut files = modules_in(&settings.quests)?;
+    if settings.build && !args.no_build {
+        let built = build::build(&settings.quests, printer)?;
+        files.extend(built.modules);
+        for (folder, why) in built.left_out {
+            printer.warn(&format!("{} is NOT served: {why}", folder.display()));
+        }
+    }
+    let mut host = Host::start(&settings, &files).await?;
+    greet(&host, printer);
+    let mut happenings = host.service.tail();
+    loop {
+        tokio::select! {
+            _ = interrupt.recv() => break,
+            _ = terminate.recv() => break,
+            error = host.failed() => return Err(error),
+            happening = happenings.recv(), if !args.quiet => match happening {
+                Ok((partition, happening)) => printer.say(&tail_line(&view(partition, &happening))),
+                Err(RecvError::Lagged(missed)) => printer.say(&format!("… {missed} happenings not shown")),
+                Err(RecvError::Closed) => break,
+            }
+        }
+    }
+    printer.say_named("draining", "what runs is finished and committed, leases are given up");
+    host.drain().await;
+    printer.say_named("stopped", "in order");
+    Ok(())
+}
+
+fn greet(host: &Host, printer: &Printer) {
+    for module in &host.loaded {
+        let how = if module.from_cache { "from cache" } else { "compiled" };
+        let text = format!(
+            "{}  ({} KiB, {how} in {} ms)",
+            module.quests.join(", "),
+            module.size / 1024,
+            module.compiled_in_ms
+        );
+        printer.say_named("loaded", &text);
+    }
+    for problem in &host.problems {
+        printer.warn(&format!("{} is NOT served: {} [{}]", problem.file.display(), problem.message, problem.code));
+    }
+    if host.loaded.is_empty() {
+        printer.warn("no quest is served: put .wasm files or Rust sources into the folder with quests (--quests)");
+    }
+    printer.say_named("store", &host.report.name);
+    printer.say_named("promise", &host.report.promise);
+    host.report.warnings.iter().for_each(|warning| printer.warn(warning));
+    let address = format!("http://{}", host.address);
+    printer.say_named("listening", &address);
+    if printer.is_json() {
+        printer.json(&serde_json::json!({ "listening": address, "loaded": host.loaded, "problems": host.problems }));
+    }
+}
+
+fn ansi() -> bool {
+    use std::io::IsTerminal as _;
+    std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty()) && std::io::stderr().is_terminal()
+}
