@@ -113,7 +113,7 @@ impl Default for Settings {
             build: true,
             cache: ".quest-host/cache".into(),
             ingress: "ruby_quest://queue".to_owned(),
-            log: "info".to_owned(),
+            log: "info,fjall=warn,lsm_tree=warn".to_owned(),
             config: BTreeMap::new(),
             accept: Accepting::default(),
             engine: EngineLimits::default(),

@@ -45,6 +45,9 @@ impl Guest for Probe {
             definition::action(action)?;
         }
         definition::on("count", "counted")?;
+        definition::on("next", "next")?;
+        definition::on("plan", "planned")?;
+        definition::action("tick")?;
         definition::query("total")
     }
 
@@ -58,6 +61,24 @@ impl Guest for Probe {
             "count" => {
                 let Some(Value::Integer(n)) = variables::get("n") else { return failed("no-n") };
                 variables::set("n", &Value::Integer(n + 1))
+            }
+            // The payload must be the number after the last one: a lost, doubled or reordered event fails for good.
+            "next" => {
+                let number = |value| if let Some(Value::Integer(n)) = value { n } else { 0 };
+                let (last, given) = (number(variables::get("last")), number(Some(current::payload())));
+                if given != last + 1 {
+                    let message = format!("{given} came after {last}");
+                    return Err(Error { code: "out-of-order".to_owned(), message });
+                }
+                variables::set("last", &Value::Integer(given))
+            }
+            "plan" => {
+                let Value::Text(name) = current::payload() else { return failed("no-name") };
+                timers::after(&name, "tick", 30, &Value::Null)
+            }
+            "tick" => {
+                let ticks = if let Some(Value::Integer(n)) = variables::get("ticks") { n } else { 0 };
+                variables::set("ticks", &Value::Integer(ticks + 1))
             }
             "total" => {
                 if let Err(error) = variables::set("n", &Value::Integer(0)) {

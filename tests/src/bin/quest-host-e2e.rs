@@ -1,0 +1,5 @@
+//! The command under test: the same one line as the real `main`, built with the tests.
+
+fn main() -> std::process::ExitCode {
+    quest_host::cli::main()
+}
