@@ -1,0 +1,112 @@
+//! The data folder: one process at a time, one format.
+//!
+//! Must not know: what the database in it holds.
+
+use std::{
+    fs::{self, File, OpenOptions, TryLockError},
+    io::{Read as _, Seek as _, Write as _},
+    path::{Path, PathBuf},
+};
+
+use crate::store::{Error, Result};
+
+/// The format that this version writes, and the newest that it reads.
+const FORMAT: u32 = 1;
+
+/// A data folder that is ours until this is dropped.
+pub struct Folder {
+    path: PathBuf,
+    /// Holds the lock; the operating system gives it up when the process ends, however it ends.
+    _lock: File,
+}
+
+impl Folder {
+    /// Makes the folder if needed, locks it and checks its format.
+    pub fn open(path: &Path) -> Result<Self> {
+        fs::create_dir_all(path).map_err(|error| failed("create", path, &error))?;
+        let lock = lock(path)?;
+        let folder = Self { path: path.to_owned(), _lock: lock };
+        folder.check_format()?;
+        Ok(folder)
+    }
+
+    /// Where the database lies.
+    pub fn database(&self) -> PathBuf {
+        self.path.join("db")
+    }
+
+    fn check_format(&self) -> Result<()> {
+        let path = self.path.join("format");
+        match fs::read_to_string(&path) {
+            Ok(text) => match text.trim().parse::<u32>() {
+                Ok(FORMAT) => Ok(()),
+                Ok(format) => Err(Error::Unusable(format!(
+                    "{} has format {format}, this version reads up to {FORMAT}; nothing was changed; hint: use the newer quest-host that wrote it",
+                    self.path.display()
+                ))),
+                Err(_) => Err(Error::Unusable(format!("{} does not hold a format number", path.display()))),
+            },
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => self.begin(&path),
+            Err(error) => Err(failed("read", &path, &error)),
+        }
+    }
+
+    fn begin(&self, path: &Path) -> Result<()> {
+        if self.database().exists() {
+            return Err(Error::Unusable(format!(
+                "{} holds a database, but no file `format`; hint: is it a quest-host data folder?",
+                self.path.display()
+            )));
+        }
+        let new = self.path.join("format.new");
+        let write = || -> std::io::Result<()> {
+            let mut file = File::create(&new)?;
+            writeln!(file, "{FORMAT}")?;
+            file.sync_all()?;
+            fs::rename(&new, path)?;
+            File::open(&self.path)?.sync_all()
+        };
+        write().map_err(|error| failed("write", path, &error))
+    }
+}
+
+fn lock(folder: &Path) -> Result<File> {
+    let path = folder.join("lock");
+    let mut file = OpenOptions::new()
+        .read(true)
+        .write(true)
+        .create(true)
+        .truncate(false)
+        .open(&path)
+        .map_err(|error| failed("open", &path, &error))?;
+    match file.try_lock() {
+        Ok(()) => {
+            // The process id is for the other's error message only.
+            let told = file.set_len(0).and_then(|()| file.rewind()).and_then(|()| write!(file, "{}", std::process::id()));
+            told.map_err(|error| failed("write", &path, &error))?;
+            Ok(file)
+        }
+        Err(TryLockError::WouldBlock) => {
+            let mut pid = String::new();
+            let by = match file.read_to_string(&mut pid) {
+                Ok(_) if !pid.trim().is_empty() => format!(" by process {}", pid.trim()),
+                _ => String::new(),
+            };
+            Err(Error::Unusable(format!(
+                "the data folder {} is in use{by}; hint: stop that host, or give this one another folder",
+                folder.display()
+            )))
+        }
+        Err(TryLockError::Error(error)) => Err(failed("lock", &path, &error)),
+    }
+}
+
+fn failed(what: &str, path: &Path, error: &std::io::Error) -> Error {
+    use std::io::ErrorKind::{PermissionDenied, ReadOnlyFilesystem, StorageFull};
+    let text = format!("cannot {what} {}: {error}", path.display());
+    match error.kind() {
+        StorageFull | ReadOnlyFilesystem => Error::ReadOnly(text),
+        PermissionDenied => Error::Unusable(text),
+        _ => Error::Unavailable(text),
+    }
+}

@@ -1,0 +1,143 @@
+//! Commits and relays over ordered pairs.
+//!
+//! Must not know: who holds a lease (that is checked before), what a write means.
+
+use quest_engine::{model::Millis, write::Write};
+
+use super::{
+    accept::{self, Inbox, Rule, keys, numbers},
+    layout::{damaged, name, number},
+    pairs::{Pairs, PairsMut},
+};
+use crate::store::{AcceptBounds, Acceptance, Commit, Committed, PartitionId, Relay, Relayed, Result};
+
+/// Bounds that no entry reaches: those of a commit.
+const UNBOUNDED: AcceptBounds =
+    AcceptBounds { inbox_max: u64::MAX, context_max: u64::MAX, ids_max: u64::MAX, reserve: 0 };
+
+/// Where a partition stands, as far as a commit must fit it.
+#[derive(Debug, Clone, Copy)]
+pub struct Standing<'a> {
+    /// Id of the last commit.
+    pub head: &'a str,
+    /// Entries ever consumed.
+    pub consumed: u64,
+    /// Entries ever accepted.
+    pub accepted: u64,
+}
+
+/// Whether a commit (of the owner) fits; none if it is to be applied. Pure.
+pub fn judge(commit: &Commit, at: Standing<'_>) -> Option<Committed> {
+    if at.head == commit.id {
+        return Some(Committed::AlreadyApplied);
+    }
+    let fits = at.head == commit.previous && (at.consumed..=at.accepted).contains(&commit.consumed);
+    (!fits).then(|| Committed::Diverged { head: at.head.to_owned() })
+}
+
+/// The id of a partition's last commit.
+pub fn head(pairs: &dyn Pairs, partition: PartitionId) -> Result<String> {
+    let bytes = name(partition, keys::HEAD).value(pairs)?.unwrap_or_default();
+    String::from_utf8(bytes).map_err(|_| damaged("a commit's id"))
+}
+
+/// Applies a commit if it fits.
+pub fn commit(
+    pairs: &mut dyn PairsMut,
+    partition: PartitionId,
+    commit: &Commit,
+    now: Millis,
+    ids_window_ms: u64,
+) -> Result<Committed> {
+    let (consumed, accepted) = numbers(pairs, partition)?;
+    if let Some(refusal) = judge(commit, Standing { head: &head(pairs, partition)?, consumed, accepted }) {
+        return Ok(refusal);
+    }
+    consume(pairs, partition, commit.consumed)?;
+    for (context, count) in &commit.settled {
+        let waiting = accept::waiting(pairs, partition, context)?;
+        accept::set_waiting(pairs, partition, context, waiting.saturating_sub(*count));
+    }
+    for write in &commit.writes {
+        apply(pairs, partition, write)?;
+    }
+    let mut inbox = Inbox::open(pairs, partition, now, ids_window_ms)?;
+    for entry in &commit.accept {
+        inbox.put(entry, &UNBOUNDED, Rule::Commit)?;
+    }
+    inbox.close()?;
+    name(partition, keys::HEAD).set_value(pairs, commit.id.clone().into_bytes());
+    Ok(Committed::Applied)
+}
+
+/// Drops an inbox's entries below `upto`.
+pub fn consume(pairs: &mut dyn PairsMut, partition: PartitionId, upto: u64) -> Result<()> {
+    let (first, next) = numbers(pairs, partition)?;
+    let upto = upto.clamp(first, next);
+    let inbox = name(partition, keys::INBOX);
+    (first..upto).for_each(|index| inbox.remove_at(pairs, index));
+    if upto > first {
+        inbox.set_bounds(pairs, upto, next);
+    }
+    Ok(())
+}
+
+fn apply(pairs: &mut dyn PairsMut, partition: PartitionId, write: &Write) -> Result<()> {
+    match write {
+        Write::HashSet { key, field, value } => name(partition, key).set_field(pairs, field, value.clone()),
+        Write::HashRemove { key, field } => name(partition, key).remove_field(pairs, field),
+        Write::SetAdd { key, member } => name(partition, key).set_add(pairs, member),
+        Write::SetRemove { key, member } => name(partition, key).set_remove(pairs, member),
+        Write::SortedSet { key, member, score } => name(partition, key).sorted_set(pairs, member, *score)?,
+        Write::SortedRemove { key, member } => name(partition, key).sorted_remove(pairs, member)?,
+        Write::ListAppend { key, value } => name(partition, key).append(pairs, value.clone())?,
+        Write::ListPrepend { key, value } => name(partition, key).prepend(pairs, value.clone())?,
+        Write::ListTrimFront { key, count } => name(partition, key).trim_front(pairs, *count)?,
+        Write::Delete { key } => name(partition, key).delete(pairs)?,
+    }
+    Ok(())
+}
+
+/// Carries entries in, if the cursor of their source fits.
+pub fn relay(
+    pairs: &mut dyn PairsMut,
+    partition: PartitionId,
+    relay: &Relay,
+    bounds: &AcceptBounds,
+    now: Millis,
+    ids_window_ms: u64,
+) -> Result<Relayed> {
+    let cursors = name(partition, keys::RELAY_IN);
+    let stored = cursors.field(pairs, relay.source.as_bytes())?;
+    let (stream, next) = stored.as_deref().map_or(Ok((String::new(), 0)), cursor)?;
+    let known = stored.is_some() && stream == relay.stream;
+    let start = if known { next } else { 0 };
+    if relay.expected.is_some_and(|expected| expected != start) {
+        return Ok(Relayed::At { stream, next });
+    }
+    let mut upto = start;
+    let mut full = false;
+    let mut inbox = Inbox::open(pairs, partition, now, ids_window_ms)?;
+    for (entry_number, entry) in &relay.entries {
+        if *entry_number < upto {
+            continue;
+        }
+        if let Acceptance::Full(_) = inbox.put(entry, bounds, Rule::Relay)? {
+            full = true;
+            break;
+        }
+        upto = entry_number + 1;
+    }
+    inbox.close()?;
+    if !known || upto != next {
+        let value = [&upto.to_be_bytes(), relay.stream.as_bytes()].concat();
+        cursors.set_field(pairs, relay.source.as_bytes(), value);
+    }
+    Ok(Relayed::Upto { next: upto, full })
+}
+
+fn cursor(value: &[u8]) -> Result<(String, u64)> {
+    let bad = || damaged("a relay's cursor");
+    let (next, stream) = value.split_at_checked(8).ok_or_else(bad)?;
+    Ok((String::from_utf8(stream.to_vec()).map_err(|_| bad())?, number(next)?))
+}

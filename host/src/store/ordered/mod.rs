@@ -1,0 +1,239 @@
+//! What the memory store and the embedded store share: the trait's meaning over ordered pairs of bytes, as plain synchronous steps.
+//!
+//! In the order that data flows: [`accept`] takes entries in, [`change`] commits and relays, [`layout`] turns hashes, lists and sets
+//! into [`pairs`]. Leases and hosts live in memory only: both stores are used by one process.
+//!
+//! Must not know: files, threads, clocks (`now` is an argument).
+
+pub mod accept;
+pub mod change;
+pub mod layout;
+pub mod pairs;
+
+use std::collections::{BTreeMap, HashMap};
+
+use quest_engine::model::Millis;
+
+use self::{
+    accept::{FORGET_MIN, Inbox, Rule, forget_ids, keys, numbers, stamped},
+    layout::name,
+    pairs::{Pairs, PairsMut},
+};
+use super::{
+    Accept, AcceptBounds, Acceptance, Commit, Committed, Grant, Member, PartitionId, Read, Relay, Relayed, Reply,
+    Result, Taken, Token,
+};
+
+/// The broadcast log is laid out as one more partition's inbox; no store has so many partitions.
+const LOG: PartitionId = PartitionId::MAX;
+
+/// What is not kept across a restart, and the settings of the steps.
+pub struct Machine {
+    ids_window_ms: u64,
+    leases: HashMap<PartitionId, (Token, Millis)>,
+    hosts: BTreeMap<String, (Vec<u8>, Millis)>,
+}
+
+impl Machine {
+    /// Nobody holds anything.
+    pub fn new(ids_window_ms: u64) -> Self {
+        Self { ids_window_ms, leases: HashMap::new(), hosts: BTreeMap::new() }
+    }
+
+    /// Whether a token is a partition's owner's.
+    pub fn holds(&self, partition: PartitionId, token: Token, now: Millis) -> bool {
+        self.leases.get(&partition).is_some_and(|(held, until)| *held == token && now < *until)
+    }
+
+    /// Ends all leases: what they were granted on may not be stored.
+    pub fn revoke_all(&mut self) {
+        self.leases.clear();
+    }
+
+    /// See `Store::accept`.
+    pub fn accept(
+        &self,
+        pairs: &mut dyn PairsMut,
+        now: Millis,
+        partition: PartitionId,
+        entries: &[Accept],
+        bounds: &AcceptBounds,
+    ) -> Result<Vec<Acceptance>> {
+        let mut inbox = Inbox::open(pairs, partition, now, self.ids_window_ms)?;
+        let answers = entries.iter().map(|entry| inbox.put(entry, bounds, Rule::Accept)).collect::<Result<Vec<_>>>()?;
+        inbox.close()?;
+        self.forget(pairs, now, partition, entries.len())?;
+        Ok(answers)
+    }
+
+    fn forget(&self, pairs: &mut dyn PairsMut, now: Millis, partition: PartitionId, entries: usize) -> Result<()> {
+        let stamp = now.max(name(partition, keys::CLOCK).number(pairs)?);
+        // An id is remembered while stamp + window > now.
+        let before = (stamp + 1).saturating_sub(self.ids_window_ms);
+        forget_ids(pairs, partition, before, FORGET_MIN + 2 * entries)
+    }
+
+    /// See `Store::acquire`.
+    pub fn acquire(
+        &mut self,
+        pairs: &mut dyn PairsMut,
+        now: Millis,
+        partition: PartitionId,
+        nonce: u64,
+        ttl_ms: u64,
+    ) -> Result<Option<Grant>> {
+        if self.leases.get(&partition).is_some_and(|(_, until)| now < *until) {
+            return Ok(None);
+        }
+        let epoch = name(partition, keys::EPOCH).number(pairs)? + 1;
+        name(partition, keys::EPOCH).set_number(pairs, epoch);
+        let token = Token { epoch, nonce };
+        self.leases.insert(partition, (token, now + ttl_ms));
+        let (consumed, _) = numbers(pairs, partition)?;
+        let clock = name(partition, keys::CLOCK).number(pairs)?;
+        Ok(Some(Grant { token, head: change::head(pairs, partition)?, consumed, clock }))
+    }
+
+    /// See `Store::renew`.
+    pub fn renew(&mut self, now: Millis, leases: &[(PartitionId, Token)], ttl_ms: u64) -> Vec<bool> {
+        leases
+            .iter()
+            .map(|(partition, token)| {
+                let held = self.holds(*partition, *token, now);
+                if held {
+                    self.leases.insert(*partition, (*token, now + ttl_ms));
+                }
+                held
+            })
+            .collect()
+    }
+
+    /// See `Store::release`; whether it was held.
+    pub fn release(&mut self, now: Millis, partition: PartitionId, token: Token) -> bool {
+        let held = self.holds(partition, token, now);
+        if held {
+            self.leases.remove(&partition);
+        }
+        held
+    }
+
+    /// Raises a partition's clock to a fence that the store's clock has reached.
+    pub fn raise(pairs: &mut dyn PairsMut, now: Millis, partition: PartitionId, fence: Millis) -> Result<()> {
+        let clock = name(partition, keys::CLOCK);
+        if now >= fence && clock.number(pairs)? < fence {
+            clock.set_number(pairs, fence);
+        }
+        Ok(())
+    }
+
+    /// Whether `raise` would change anything.
+    pub fn raises(pairs: &dyn Pairs, now: Millis, partition: PartitionId, fence: Millis) -> Result<bool> {
+        Ok(now >= fence && name(partition, keys::CLOCK).number(pairs)? < fence)
+    }
+
+    /// See `Store::take`, without lease and fence.
+    pub fn taken(pairs: &dyn Pairs, now: Millis, partition: PartitionId, from: u64, count: u64) -> Result<Taken> {
+        let (first, next) = numbers(pairs, partition)?;
+        let from = from.max(first);
+        let limit = usize::try_from(count).unwrap_or(usize::MAX);
+        let entries = name(partition, keys::INBOX)
+            .range(pairs, from, limit)?
+            .into_iter()
+            .map(stamped)
+            .collect::<Result<Vec<_>>>()?;
+        let clock = name(partition, keys::CLOCK).number(pairs)?;
+        Ok(Taken { now, clock, more: from.saturating_add(entries.len() as u64) < next, entries })
+    }
+
+    /// See `Store::commit`.
+    pub fn commit(
+        &self,
+        pairs: &mut dyn PairsMut,
+        now: Millis,
+        partition: PartitionId,
+        token: Token,
+        commit: &Commit,
+    ) -> Result<Committed> {
+        if !self.holds(partition, token, now) {
+            return Ok(Committed::Fenced);
+        }
+        change::commit(pairs, partition, commit, now, self.ids_window_ms)
+    }
+
+    /// See `Store::read`.
+    pub fn read(pairs: &dyn Pairs, partition: PartitionId, reads: &[Read]) -> Result<Vec<Reply>> {
+        let limit = |count: u64| usize::try_from(count).unwrap_or(usize::MAX);
+        reads
+            .iter()
+            .map(|read| {
+                Ok(match read {
+                    Read::Hash { key } => Reply::Fields(name(partition, key).fields(pairs)?),
+                    Read::HashField { key, field } => Reply::Value(name(partition, key).field(pairs, field)?),
+                    Read::Set { key } => Reply::Items(name(partition, key).members(pairs)?),
+                    Read::List { key, from, count } => Reply::Items(name(partition, key).slice(pairs, *from, *count)?),
+                    Read::Length { key } => Reply::Count(name(partition, key).length(pairs)?),
+                    Read::SortedBelow { key, below, count } => {
+                        Reply::Scored(name(partition, key).sorted_below(pairs, *below, limit(*count))?)
+                    }
+                    Read::SortedAfter { key, after, count } => {
+                        Reply::Items(name(partition, key).sorted_after(pairs, after.as_deref(), limit(*count))?)
+                    }
+                })
+            })
+            .collect()
+    }
+
+    /// See `Store::relay`.
+    pub fn relay(
+        &self,
+        pairs: &mut dyn PairsMut,
+        now: Millis,
+        partition: PartitionId,
+        relay: &Relay,
+        bounds: &AcceptBounds,
+    ) -> Result<Relayed> {
+        let answer = change::relay(pairs, partition, relay, bounds, now, self.ids_window_ms)?;
+        self.forget(pairs, now, partition, relay.entries.len())?;
+        Ok(answer)
+    }
+
+    /// See `Store::broadcast`.
+    pub fn broadcast(
+        &self,
+        pairs: &mut dyn PairsMut,
+        now: Millis,
+        entry: Accept,
+        bounds: &AcceptBounds,
+    ) -> Result<Acceptance> {
+        let entry = Accept { context: String::new(), ..entry };
+        let answers = self.accept(pairs, now, LOG, &[entry], bounds)?;
+        Ok(answers.first().copied().unwrap_or(Acceptance::Conflict))
+    }
+
+    /// See `Store::broadcasts`.
+    pub fn broadcasts(pairs: &dyn Pairs, from: u64, count: u64) -> Result<(u64, Vec<(Millis, Vec<u8>)>)> {
+        let (first, _) = numbers(pairs, LOG)?;
+        Ok((from.max(first), Self::taken(pairs, 0, LOG, from, count)?.entries))
+    }
+
+    /// See `Store::trim_broadcasts`.
+    pub fn trim_broadcasts(pairs: &mut dyn PairsMut, upto: u64, ids_before: Millis) -> Result<()> {
+        change::consume(pairs, LOG, upto)?;
+        forget_ids(pairs, LOG, ids_before, usize::MAX)
+    }
+
+    /// See `Store::heartbeat`; and whether hosts came or went.
+    pub fn heartbeat(&mut self, now: Millis, host: &str, about: &[u8], ttl_ms: u64) -> (Vec<Member>, bool) {
+        let before: Vec<String> = self.hosts.keys().cloned().collect();
+        self.hosts.retain(|_, (_, until)| now < *until);
+        if ttl_ms == 0 {
+            self.hosts.remove(host);
+        } else {
+            self.hosts.insert(host.to_owned(), (about.to_vec(), now + ttl_ms));
+        }
+        let changed = !self.hosts.keys().eq(before.iter());
+        let members = self.hosts.iter();
+        let members = members.map(|(host, (about, _))| Member { host: host.clone(), about: about.clone() }).collect();
+        (members, changed)
+    }
+}
