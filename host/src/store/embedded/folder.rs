@@ -82,7 +82,8 @@ fn lock(folder: &Path) -> Result<File> {
     match file.try_lock() {
         Ok(()) => {
             // The process id is for the other's error message only.
-            let told = file.set_len(0).and_then(|()| file.rewind()).and_then(|()| write!(file, "{}", std::process::id()));
+            let told =
+                file.set_len(0).and_then(|()| file.rewind()).and_then(|()| write!(file, "{}", std::process::id()));
             told.map_err(|error| failed("write", &path, &error))?;
             Ok(file)
         }

@@ -24,8 +24,8 @@ use self::{
     writer::{Disk, TIME, Writer, failed},
 };
 use super::{
-    Accept, AcceptBounds, Acceptance, BELLS_MAX, Bell, Commit, Committed, Durability, Grant, Member, Open,
-    PartitionId, Read, Relay, Relayed, Reply, Report, Result, Store, Taken, Token,
+    Accept, AcceptBounds, Acceptance, BELLS_MAX, Bell, Commit, Committed, Durability, Grant, Member, Open, PartitionId,
+    Read, Relay, Relayed, Reply, Report, Result, Store, Taken, Token,
     memory::Clock,
     open::other_partitions,
     ordered::{
@@ -196,10 +196,8 @@ impl Store for Embedded {
     }
 
     async fn relay(&self, partition: PartitionId, relay: Relay, bounds: AcceptBounds) -> Result<Relayed> {
-        let step = self
-            .writer
-            .step(move |machine, pairs, now| machine.relay(pairs, now, partition, &relay, &bounds))
-            .await?;
+        let step =
+            self.writer.step(move |machine, pairs, now| machine.relay(pairs, now, partition, &relay, &bounds)).await?;
         self.tell(Bell::Inbox(partition));
         Ok(step)
     }

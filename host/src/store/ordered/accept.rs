@@ -103,12 +103,7 @@ pub struct Inbox<'a> {
 
 impl<'a> Inbox<'a> {
     /// Opens it at a time of the store's clock.
-    pub fn open(
-        pairs: &'a mut dyn PairsMut,
-        partition: PartitionId,
-        now: Millis,
-        ids_window_ms: u64,
-    ) -> Result<Self> {
+    pub fn open(pairs: &'a mut dyn PairsMut, partition: PartitionId, now: Millis, ids_window_ms: u64) -> Result<Self> {
         let stamp = now.max(name(partition, keys::CLOCK).number(pairs)?);
         let (first, next) = numbers(pairs, partition)?;
         let ids = name(partition, keys::IDS_ORDER).length(pairs)?;

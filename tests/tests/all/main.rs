@@ -1,0 +1,3 @@
+//! All tests in one binary: one module an area.
+
+mod stores;
