@@ -1,62 +1,215 @@
-//! A store that forgets everything when it is dropped: for tests and simulation.
+//! The store in memory: for tests and the simulator, nothing survives it.
+//!
+//! It is the embedded store without a disk: the same steps over the same layout, in a `BTreeMap`. A manual clock makes it
+//! deterministic.
+//!
+//! Must not know: files, what an entry means.
 
-use std::{collections::BTreeMap, sync::Arc};
-
-use async_trait::async_trait;
-use quest_engine::model::Millis;
-
-use super::{
-    PartitionId, Report, Result,
-    local::{Backend, Changes, Durable, Local, system_clock},
+use std::{
+    collections::BTreeMap,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::{SystemTime, UNIX_EPOCH},
 };
 
-/// Pairs in memory.
-type Pairs = BTreeMap<Vec<u8>, Vec<u8>>;
+use async_trait::async_trait;
+use parking_lot::Mutex;
+use quest_engine::model::Millis;
+use tokio::sync::broadcast;
 
-/// The store.
-pub type Memory = Local<Pairs>;
+use super::{
+    Accept, AcceptBounds, Acceptance, BELLS_MAX, Bell, Commit, Committed, DEFAULT_IDS_WINDOW_MS, Grant, Member,
+    PartitionId, Read, Relay, Relayed, Reply, Report, Result, Store, Taken, Token,
+    ordered::{
+        Machine,
+        pairs::{Overlay, PairsMut},
+    },
+};
 
-/// Nothing is ever durable, and nobody waits for it.
-pub struct Never;
+/// What time it is for a store.
+#[derive(Debug, Clone)]
+pub enum Clock {
+    /// The machine's.
+    System,
+    /// Whatever the holder of the other handle says.
+    Manual(Arc<AtomicU64>),
+}
 
-#[async_trait]
-impl Durable for Never {
-    fn point(&self) -> u64 {
-        0
-    }
-
-    async fn reached(&self, _: u64) -> Result<()> {
-        Ok(())
+impl Clock {
+    /// Now, in milliseconds since 1970.
+    pub fn now(&self) -> Millis {
+        match self {
+            Self::System => SystemTime::now()
+                .duration_since(UNIX_EPOCH)
+                .map_or(0, |since| u64::try_from(since.as_millis()).unwrap_or(u64::MAX)),
+            Self::Manual(now) => now.load(Ordering::SeqCst),
+        }
     }
 }
 
-impl Backend for Pairs {
-    type Durable = Never;
+/// A store in memory.
+pub struct Memory {
+    state: Mutex<State>,
+    clock: Clock,
+    partitions: PartitionId,
+    store_id: String,
+    bells: broadcast::Sender<Bell>,
+}
 
-    fn apply(&mut self, changes: Changes) -> Result<()> {
-        for (key, change) in changes {
+struct State {
+    machine: Machine,
+    pairs: BTreeMap<Vec<u8>, Vec<u8>>,
+}
+
+impl Memory {
+    /// An empty store on the machine's clock.
+    pub fn new(partitions: PartitionId) -> Self {
+        Self::with_clock(partitions, DEFAULT_IDS_WINDOW_MS, Clock::System)
+    }
+
+    /// An empty store on a given clock.
+    pub fn with_clock(partitions: PartitionId, ids_window_ms: u64, clock: Clock) -> Self {
+        Self {
+            state: Mutex::new(State { machine: Machine::new(ids_window_ms), pairs: BTreeMap::new() }),
+            clock,
+            partitions,
+            store_id: format!("{:016x}", fastrand::u64(..)),
+            bells: broadcast::channel(BELLS_MAX).0,
+        }
+    }
+
+    /// All that is stored, as it is: for comparing stores and for putting one back (see [`Self::restore`]).
+    pub fn snapshot(&self) -> BTreeMap<Vec<u8>, Vec<u8>> {
+        self.state.lock().pairs.clone()
+    }
+
+    /// Puts the store back to a snapshot, as a failover that lost writes would; leases stay as they are.
+    pub fn restore(&self, snapshot: BTreeMap<Vec<u8>, Vec<u8>>) {
+        self.state.lock().pairs = snapshot;
+    }
+
+    /// One step: all of its changes or, after an error, none.
+    fn step<T>(&self, step: impl FnOnce(&mut Machine, &mut dyn PairsMut, Millis) -> Result<T>) -> Result<T> {
+        let mut state = self.state.lock();
+        let State { machine, pairs } = &mut *state;
+        let mut overlay = Overlay::new(pairs);
+        let answer = step(machine, &mut overlay, self.clock.now())?;
+        for (key, change) in overlay.into_changes() {
             match change {
-                Some(value) => self.insert(key, value),
-                None => self.remove(&key),
+                Some(value) => pairs.insert(key, value),
+                None => pairs.remove(&key),
             };
+        }
+        Ok(answer)
+    }
+
+    fn tell(&self, bell: Bell) {
+        // No listener is no error: bells are hints.
+        let _ = self.bells.send(bell);
+    }
+}
+
+#[async_trait]
+impl Store for Memory {
+    async fn check(&self) -> Result<Report> {
+        Ok(Report {
+            name: "memory".to_owned(),
+            promise: "nothing is kept: the end of the process loses everything".to_owned(),
+            warnings: vec!["the memory store is for tests only".to_owned()],
+            store_id: self.store_id.clone(),
+            partitions: self.partitions,
+        })
+    }
+
+    async fn accept(
+        &self,
+        partition: PartitionId,
+        entries: Vec<Accept>,
+        bounds: AcceptBounds,
+    ) -> Result<Vec<Acceptance>> {
+        let answer = self.step(|machine, pairs, now| machine.accept(pairs, now, partition, &entries, &bounds))?;
+        self.tell(Bell::Inbox(partition));
+        Ok(answer)
+    }
+
+    async fn acquire(&self, partition: PartitionId, nonce: u64, ttl_ms: u64) -> Result<Option<Grant>> {
+        self.step(|machine, pairs, now| machine.acquire(pairs, now, partition, nonce, ttl_ms))
+    }
+
+    async fn renew(&self, leases: &[(PartitionId, Token)], ttl_ms: u64) -> Result<Vec<bool>> {
+        self.step(|machine, _, now| Ok(machine.renew(now, leases, ttl_ms)))
+    }
+
+    async fn release(&self, partition: PartitionId, token: Token) -> Result<()> {
+        if self.step(|machine, _, now| Ok(machine.release(now, partition, token)))? {
+            self.tell(Bell::Released(partition));
         }
         Ok(())
     }
-}
 
-/// A new, empty store.
-pub fn open(partitions: PartitionId, ids_window_ms: u64) -> Memory {
-    with_clock(partitions, ids_window_ms, Arc::new(system_clock))
-}
+    async fn take(
+        &self,
+        partition: PartitionId,
+        token: Token,
+        from: u64,
+        count: u64,
+        fence: Option<Millis>,
+    ) -> Result<Option<Taken>> {
+        self.step(|machine, pairs, now| {
+            if !machine.holds(partition, token, now) {
+                return Ok(None);
+            }
+            if let Some(fence) = fence {
+                Machine::raise(pairs, now, partition, fence)?;
+            }
+            Machine::taken(pairs, now, partition, from, count).map(Some)
+        })
+    }
 
-/// A new, empty store whose clock is the caller's.
-pub fn with_clock(partitions: PartitionId, ids_window_ms: u64, clock: Arc<dyn Fn() -> Millis + Send + Sync>) -> Memory {
-    let report = Report {
-        name: "memory".to_owned(),
-        promise: "everything is lost when the process ends".to_owned(),
-        warnings: Vec::new(),
-        store_id: "memory".to_owned(),
-        partitions,
-    };
-    Local::new(BTreeMap::new(), Never, report, ids_window_ms, clock)
+    async fn commit(&self, partition: PartitionId, token: Token, commit: Commit) -> Result<Committed> {
+        self.step(|machine, pairs, now| machine.commit(pairs, now, partition, token, &commit))
+    }
+
+    async fn read(&self, partition: PartitionId, reads: Vec<Read>) -> Result<Vec<Reply>> {
+        self.step(|_, pairs, _| Machine::read(pairs, partition, &reads))
+    }
+
+    async fn relay(&self, partition: PartitionId, relay: Relay, bounds: AcceptBounds) -> Result<Relayed> {
+        let answer = self.step(|machine, pairs, now| machine.relay(pairs, now, partition, &relay, &bounds))?;
+        self.tell(Bell::Inbox(partition));
+        Ok(answer)
+    }
+
+    async fn broadcast(&self, entry: Accept, bounds: AcceptBounds) -> Result<Acceptance> {
+        let answer = self.step(|machine, pairs, now| machine.broadcast(pairs, now, entry, &bounds))?;
+        self.tell(Bell::Broadcast);
+        Ok(answer)
+    }
+
+    async fn broadcasts(&self, from: u64, count: u64) -> Result<(u64, Vec<(Millis, Vec<u8>)>)> {
+        self.step(|_, pairs, _| Machine::broadcasts(pairs, from, count))
+    }
+
+    async fn trim_broadcasts(&self, upto: u64, ids_before: Millis) -> Result<()> {
+        self.step(|_, pairs, _| Machine::trim_broadcasts(pairs, upto, ids_before))
+    }
+
+    async fn heartbeat(&self, host: &str, about: &[u8], ttl_ms: u64) -> Result<Vec<Member>> {
+        let (members, changed) = self.step(|machine, _, now| Ok(machine.heartbeat(now, host, about, ttl_ms)))?;
+        if changed {
+            self.tell(Bell::Members);
+        }
+        Ok(members)
+    }
+
+    async fn ring(&self, bell: Bell) -> Result<()> {
+        self.tell(bell);
+        Ok(())
+    }
+
+    fn bells(&self) -> broadcast::Receiver<Bell> {
+        self.bells.subscribe()
+    }
 }

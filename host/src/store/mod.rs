@@ -6,15 +6,18 @@
 //! Must not know: wasm, the dispatcher, what an entry means.
 
 pub mod embedded;
-mod local;
 pub mod memory;
+mod open;
 mod ordered;
+pub mod redis;
 
-use std::{fmt, path::PathBuf, sync::Arc};
+use std::fmt;
 
 use async_trait::async_trait;
 use quest_engine::{model::Millis, write::Write};
 use tokio::sync::broadcast;
+
+pub use self::open::{BELLS_MAX, DEFAULT_IDS_WINDOW_MS, DEFAULT_PARTITIONS, Durability, Open, PARTITIONS_MAX, open};
 
 /// A partition's number, from 0.
 pub type PartitionId = u16;
@@ -202,7 +205,7 @@ pub struct Commit {
     pub settled: Vec<(String, u64)>,
     /// The writes, in order.
     pub writes: Vec<Write>,
-    /// Entries for the partition's own inbox: never refused, stamped as they arrive.
+    /// Entries for the partition's own inbox: never refused, stamped as they arrive. One whose id is remembered is left out.
     pub accept: Vec<Accept>,
 }
 
@@ -227,7 +230,8 @@ pub enum Committed {
 pub struct Relay {
     /// Where they come from, e.g. `p17` or `list`.
     pub source: String,
-    /// The source's stream id; a new one begins when the source was rolled back.
+    /// The source's stream id; a new one begins when the source was rolled back. A stream that the destination does not know
+    /// begins at number 0 (or, without `expected`, anywhere).
     pub stream: String,
     /// The number that the destination must expect, or none where numbers may have gaps (then lower numbers are skipped).
     pub expected: Option<u64>,
@@ -397,6 +401,7 @@ pub trait Store: Send + Sync + 'static {
     async fn read(&self, partition: PartitionId, reads: Vec<Read>) -> Result<Vec<Reply>>;
 
     /// Carries entries from elsewhere into a partition's inbox, by compare-and-set on the destination's cursor for that source. Rings `Bell::Inbox`.
+    /// Only the inbox's bound stops it (with the reserve, for entries from within); an entry whose id is remembered counts as carried.
     async fn relay(&self, partition: PartitionId, relay: Relay, bounds: AcceptBounds) -> Result<Relayed>;
 
     /// Appends to the broadcast log, with the same rules as `accept` (`context_max` does not apply). Rings `Bell::Broadcast`.

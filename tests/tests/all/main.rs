@@ -1,8 +1,3 @@
-//! One binary, many modules: the end-to-end tests.
+//! All tests in one binary: one module an area.
 
-mod broken_input;
-mod crashes;
-mod wasm;
-
-/// The command under test.
-const EXE: &str = env!("CARGO_BIN_EXE_quest-host-e2e");
+mod stores;

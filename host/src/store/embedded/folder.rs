@@ -1,98 +1,113 @@
-//! The data folder: whose it is, which version wrote it, how many partitions it has.
+//! The data folder: one process at a time, one format.
+//!
+//! Must not know: what the database in it holds.
 
 use std::{
-    fs::{File, OpenOptions, TryLockError},
+    fs::{self, File, OpenOptions, TryLockError},
     io::{Read as _, Seek as _, Write as _},
-    path::Path,
+    path::{Path, PathBuf},
 };
 
-use crate::store::{Error, PartitionId, Result};
+use crate::store::{Error, Result};
 
-/// The version of the layout that this code reads and writes.
-const VERSION: u32 = 1;
+/// The format that this version writes, and the newest that it reads.
+const FORMAT: u32 = 1;
 
-/// An open data folder. Its lock ends with it.
-pub(super) struct Folder {
-    pub(super) store_id: String,
+/// A data folder that is ours until this is dropped.
+pub struct Folder {
+    path: PathBuf,
+    /// Holds the lock; the operating system gives it up when the process ends, however it ends.
     _lock: File,
 }
 
 impl Folder {
-    pub(super) fn open(path: &Path, partitions: PartitionId) -> Result<Self> {
-        let unusable =
-            |what: &str, error: std::io::Error| Error::Unusable(format!("{}: {what}: {error}", path.display()));
-        std::fs::create_dir_all(path).map_err(|error| unusable("cannot make the folder", error))?;
+    /// Makes the folder if needed, locks it and checks its format.
+    pub fn open(path: &Path) -> Result<Self> {
+        fs::create_dir_all(path).map_err(|error| failed("create", path, &error))?;
         let lock = lock(path)?;
-        let about = path.join("store.toml");
-        let text = match std::fs::read_to_string(&about) {
-            Ok(text) => text,
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
-                let id = format!("{:016x}", fastrand::u64(..));
-                let text = format!(
-                    "# Written once. Do not edit.\nversion = {VERSION}\nid = \"{id}\"\npartitions = {partitions}\n"
-                );
-                write_whole(path, &about, &text).map_err(|error| unusable("cannot write store.toml", error))?;
-                text
-            }
-            Err(error) => return Err(unusable("cannot read store.toml", error)),
+        let folder = Self { path: path.to_owned(), _lock: lock };
+        folder.check_format()?;
+        Ok(folder)
+    }
+
+    /// Where the database lies.
+    pub fn database(&self) -> PathBuf {
+        self.path.join("db")
+    }
+
+    fn check_format(&self) -> Result<()> {
+        let path = self.path.join("format");
+        match fs::read_to_string(&path) {
+            Ok(text) => match text.trim().parse::<u32>() {
+                Ok(FORMAT) => Ok(()),
+                Ok(format) => Err(Error::Unusable(format!(
+                    "{} has format {format}, this version reads up to {FORMAT}; nothing was changed; hint: use the newer quest-host that wrote it",
+                    self.path.display()
+                ))),
+                Err(_) => Err(Error::Unusable(format!("{} does not hold a format number", path.display()))),
+            },
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => self.begin(&path),
+            Err(error) => Err(failed("read", &path, &error)),
+        }
+    }
+
+    fn begin(&self, path: &Path) -> Result<()> {
+        if self.database().exists() {
+            return Err(Error::Unusable(format!(
+                "{} holds a database, but no file `format`; hint: is it a quest-host data folder?",
+                self.path.display()
+            )));
+        }
+        let new = self.path.join("format.new");
+        let write = || -> std::io::Result<()> {
+            let mut file = File::create(&new)?;
+            writeln!(file, "{FORMAT}")?;
+            file.sync_all()?;
+            fs::rename(&new, path)?;
+            File::open(&self.path)?.sync_all()
         };
-        let about: About = toml::from_str(&text)
-            .map_err(|error| Error::Unusable(format!("{}: store.toml is damaged: {error}", path.display())))?;
-        if about.version > VERSION {
-            return Err(Error::Unusable(format!(
-                "{}: it was written by a newer version (layout {}, this one reads {VERSION}); use that version, or another folder",
-                path.display(),
-                about.version
-            )));
-        }
-        if about.partitions != partitions {
-            return Err(Error::Unusable(format!(
-                "{}: it was made with {} partitions and {partitions} are asked for; the number is fixed when a store is made",
-                path.display(),
-                about.partitions
-            )));
-        }
-        Ok(Self { store_id: about.id, _lock: lock })
+        write().map_err(|error| failed("write", path, &error))
     }
 }
 
-#[derive(serde::Deserialize)]
-struct About {
-    version: u32,
-    id: String,
-    partitions: PartitionId,
-}
-
-/// One host a folder: two would each overwrite what the other wrote.
-fn lock(path: &Path) -> Result<File> {
-    let file = path.join("lock");
-    let failed = |error: std::io::Error| Error::Unusable(format!("{}: {error}", file.display()));
-    let mut lock =
-        OpenOptions::new().read(true).write(true).create(true).truncate(false).open(&file).map_err(failed)?;
-    match lock.try_lock() {
-        Ok(()) => {}
+fn lock(folder: &Path) -> Result<File> {
+    let path = folder.join("lock");
+    let mut file = OpenOptions::new()
+        .read(true)
+        .write(true)
+        .create(true)
+        .truncate(false)
+        .open(&path)
+        .map_err(|error| failed("open", &path, &error))?;
+    match file.try_lock() {
+        Ok(()) => {
+            // The process id is for the other's error message only.
+            let told =
+                file.set_len(0).and_then(|()| file.rewind()).and_then(|()| write!(file, "{}", std::process::id()));
+            told.map_err(|error| failed("write", &path, &error))?;
+            Ok(file)
+        }
         Err(TryLockError::WouldBlock) => {
-            let mut holder = String::new();
-            let _ = lock.read_to_string(&mut holder);
-            return Err(Error::Unusable(format!(
-                "{} is in use by another quest-host (process {}); one host a folder: stop that one, give this one another folder, or use Redis for several hosts",
-                path.display(),
-                holder.trim()
-            )));
+            let mut pid = String::new();
+            let by = match file.read_to_string(&mut pid) {
+                Ok(_) if !pid.trim().is_empty() => format!(" by process {}", pid.trim()),
+                _ => String::new(),
+            };
+            Err(Error::Unusable(format!(
+                "the data folder {} is in use{by}; hint: stop that host, or give this one another folder",
+                folder.display()
+            )))
         }
-        Err(TryLockError::Error(error)) => return Err(failed(error)),
+        Err(TryLockError::Error(error)) => Err(failed("lock", &path, &error)),
     }
-    lock.set_len(0)
-        .and_then(|()| lock.rewind())
-        .and_then(|()| write!(lock, "{}", std::process::id()))
-        .map_err(failed)?;
-    Ok(lock)
 }
 
-fn write_whole(folder: &Path, path: &Path, text: &str) -> std::io::Result<()> {
-    let mut file = tempfile::NamedTempFile::new_in(folder)?;
-    file.write_all(text.as_bytes())?;
-    file.as_file().sync_all()?;
-    file.persist(path).map_err(|error| error.error)?;
-    File::open(folder)?.sync_all()
+fn failed(what: &str, path: &Path, error: &std::io::Error) -> Error {
+    use std::io::ErrorKind::{PermissionDenied, ReadOnlyFilesystem, StorageFull};
+    let text = format!("cannot {what} {}: {error}", path.display());
+    match error.kind() {
+        StorageFull | ReadOnlyFilesystem => Error::ReadOnly(text),
+        PermissionDenied => Error::Unusable(text),
+        _ => Error::Unavailable(text),
+    }
 }

@@ -1,107 +1,236 @@
-//! The embedded store: a data folder, no server, one host. fjall keeps the pairs (it measured fastest of five, see docs/decisions).
+//! The store without a server: a data folder, one host.
 //!
-//! A step is applied as one atomic batch to fjall's journal. With `always` it is answered when that is on disk; all that
-//! wait at one moment share the same sync (`sync`).
+//! [`folder`] keeps other processes and newer formats out, [`writer`] makes groups of steps durable, [`time`] is the clock.
+//! What a step does stands in `ordered`, shared with the memory store. Leases live in memory: a restart on the same folder
+//! waits for nobody. Reads look at a snapshot in the caller's task: a few keys take microseconds, less than a change of threads.
+//!
+//! Must not know: Redis, what an entry means.
 
 mod folder;
-mod sync;
+mod time;
+mod writer;
 
-use std::{ops::Bound, sync::Arc};
+use std::sync::Arc;
 
 use async_trait::async_trait;
-use fjall::{Database, Keyspace, KeyspaceCreateOptions};
+use fjall::{Database, KeyspaceCreateOptions};
+use parking_lot::Mutex;
+use quest_engine::model::Millis;
+use tokio::sync::broadcast;
 
-use self::{folder::Folder, sync::Syncer};
+use self::{
+    folder::Folder,
+    time::{StoreClock, Syncer},
+    writer::{Disk, TIME, Writer, failed},
+};
 use super::{
-    Durability, Error, Open, Report, Result,
-    local::{Backend, Changes, Durable, Local, system_clock},
-    ordered::pairs::{Pair, Pairs},
+    Accept, AcceptBounds, Acceptance, BELLS_MAX, Bell, Commit, Committed, Durability, Grant, Member, Open, PartitionId,
+    Read, Relay, Relayed, Reply, Report, Result, Store, Taken, Token,
+    memory::Clock,
+    open::other_partitions,
+    ordered::{
+        Machine,
+        layout::{damaged, global, number},
+        pairs::Pairs as _,
+    },
 };
 
-/// fjall's cache of blocks.
-const CACHE_BYTES: u64 = 32 << 20;
+/// Key of the store's id.
+const STORE: &str = "store";
+/// Key of the number of partitions.
+const PARTITIONS: &str = "partitions";
 
-/// The store.
-pub type Embedded = Local<Disk>;
-
-/// Opens the folder, or makes it. A folder in use, of a newer version or of another number of partitions is refused, unharmed.
-pub fn open(open: &Open) -> Result<Embedded> {
-    let folder = Folder::open(&open.data, open.partitions)?;
-    let database = Database::builder(open.data.join("fjall"))
-        .cache_size(CACHE_BYTES)
-        .manual_journal_persist(true)
-        .open()
-        .map_err(|error| Error::Unusable(format!("{}: {error}", open.data.display())))?;
-    let keyspace = database.keyspace("state", KeyspaceCreateOptions::default).map_err(unusable)?;
-    let syncer = Syncer::start(database.clone(), open.durability)?;
-    let promise = match open.durability {
-        Durability::Always => "what is answered is on disk: a crash of host or machine loses nothing (always)",
-        Durability::EverySec => {
-            "a crash of the host loses nothing; a crash of the machine may lose the last second (everysec)"
-        }
-    };
-    let report = Report {
-        name: format!("embedded store in {}", open.data.display()),
-        promise: promise.to_owned(),
-        warnings: Vec::new(),
-        store_id: folder.store_id.clone(),
-        partitions: open.partitions,
-    };
-    let disk = Disk { database, keyspace, _folder: folder };
-    Ok(Local::new(disk, syncer, report, open.ids_window_ms, Arc::new(system_clock)))
-}
-
-/// Pairs on disk.
-pub struct Disk {
-    database: Database,
-    keyspace: Keyspace,
-    /// Holds the folder's lock until the database is closed.
+/// The embedded store. Fields are dropped in this order: the writer ends, the last sync is done, the folder is free.
+pub struct Embedded {
+    writer: Writer,
+    _syncer: Option<Syncer>,
+    disk: Disk,
+    machine: Arc<Mutex<Machine>>,
+    clock: Arc<StoreClock>,
+    bells: broadcast::Sender<Bell>,
+    durability: Durability,
+    report: Report,
     _folder: Folder,
 }
 
-impl Pairs for Disk {
-    fn get(&self, key: &[u8]) -> Result<Option<Vec<u8>>> {
-        Ok(self.keyspace.get(key).map_err(unusable)?.map(|value| value.to_vec()))
+impl Embedded {
+    /// Opens the folder, and makes it if it is not there. Blocks while a journal is recovered.
+    pub fn open(settings: &Open) -> Result<Self> {
+        Self::with_clock(settings, Clock::System)
     }
 
-    fn scan(&self, from: &[u8], to: &[u8], limit: usize) -> Result<Vec<Pair>> {
-        if from >= to {
-            return Ok(Vec::new());
-        }
-        let range = (Bound::Included(from), Bound::Excluded(to));
-        let pairs = self.keyspace.range::<&[u8], _>(range).take(limit);
-        pairs
-            .map(|guard| guard.into_inner().map(|(key, value)| (key.to_vec(), value.to_vec())).map_err(unusable))
-            .collect()
+    /// As [`Self::open`], on a given clock.
+    pub fn with_clock(settings: &Open, clock: Clock) -> Result<Self> {
+        let folder = Folder::open(&settings.data)?;
+        let database = Database::builder(folder.database()).open().map_err(failed)?;
+        let keyspace = database.keyspace("state", KeyspaceCreateOptions::default).map_err(failed)?;
+        let disk = Disk { database, keyspace };
+        let (store_id, partitions) = identity(&disk, settings.partitions)?;
+        let seen = disk.get(&global(TIME))?.map_or(Ok(0), |bytes| number(&bytes))?;
+        let clock = Arc::new(StoreClock::new(clock, seen));
+        let machine = Arc::new(Mutex::new(Machine::new(settings.ids_window_ms)));
+        let writer = Writer::start(disk.clone(), machine.clone(), clock.clone(), settings.durability)?;
+        let syncer = match settings.durability {
+            Durability::Always => None,
+            Durability::Everysec => Some(Syncer::start(disk.database.clone())?),
+        };
+        let promise = match settings.durability {
+            Durability::Always => "durability always: what is acknowledged is on the disk, a crash loses nothing of it",
+            Durability::Everysec => {
+                "durability everysec: a crash of the host loses nothing, one of the machine up to the last second"
+            }
+        };
+        let report = Report {
+            name: format!("embedded store in {}", settings.data.display()),
+            promise: promise.to_owned(),
+            warnings: Vec::new(),
+            store_id,
+            partitions,
+        };
+        let bells = broadcast::channel(BELLS_MAX).0;
+        let durability = settings.durability;
+        Ok(Self { writer, _syncer: syncer, disk, machine, clock, bells, durability, report, _folder: folder })
+    }
+
+    /// How durable an answered write is.
+    pub fn durability(&self) -> Durability {
+        self.durability
+    }
+
+    fn tell(&self, bell: Bell) {
+        // No listener is no error: bells are hints.
+        let _ = self.bells.send(bell);
     }
 }
 
-impl Backend for Disk {
-    type Durable = Syncer;
-
-    fn apply(&mut self, changes: Changes) -> Result<()> {
-        let mut batch = self.database.batch().durability(Some(fjall::PersistMode::Buffer));
-        for (key, change) in changes {
-            match change {
-                Some(value) => batch.insert(&self.keyspace, key, value),
-                None => batch.remove(&self.keyspace, key),
-            }
+/// The store's id and its number of partitions, fixed at the first opening.
+fn identity(disk: &Disk, wanted: PartitionId) -> Result<(String, PartitionId)> {
+    if let Some(id) = disk.get(&global(STORE))? {
+        let stored = disk.get(&global(PARTITIONS))?.map_or(Ok(0), |bytes| number(&bytes))?;
+        let stored = PartitionId::try_from(stored).map_err(|_| damaged("the number of partitions"))?;
+        if stored != wanted {
+            return Err(other_partitions(stored, wanted));
         }
-        batch.commit().map_err(|error| Error::ReadOnly(error.to_string()))
+        return Ok((String::from_utf8(id).map_err(|_| damaged("the store's id"))?, stored));
     }
+    let id = format!("{:016x}", fastrand::u64(..));
+    let mut batch = disk.database.batch().durability(Some(fjall::PersistMode::SyncAll));
+    batch.insert(&disk.keyspace, global(STORE), id.as_bytes());
+    batch.insert(&disk.keyspace, global(PARTITIONS), u64::from(wanted).to_be_bytes());
+    batch.commit().map_err(failed)?;
+    Ok((id, wanted))
 }
 
 #[async_trait]
-impl Durable for Syncer {
-    fn point(&self) -> u64 {
-        self.request()
+impl Store for Embedded {
+    async fn check(&self) -> Result<Report> {
+        Ok(self.report.clone())
     }
 
-    async fn reached(&self, point: u64) -> Result<()> {
-        self.synced(point).await
+    async fn accept(
+        &self,
+        partition: PartitionId,
+        entries: Vec<Accept>,
+        bounds: AcceptBounds,
+    ) -> Result<Vec<Acceptance>> {
+        let step = self
+            .writer
+            .step(move |machine, pairs, now| machine.accept(pairs, now, partition, &entries, &bounds))
+            .await?;
+        self.tell(Bell::Inbox(partition));
+        Ok(step)
     }
-}
 
-fn unusable(error: fjall::Error) -> Error {
-    Error::Unusable(error.to_string())
+    async fn acquire(&self, partition: PartitionId, nonce: u64, ttl_ms: u64) -> Result<Option<Grant>> {
+        self.writer.step(move |machine, pairs, now| machine.acquire(pairs, now, partition, nonce, ttl_ms)).await
+    }
+
+    async fn renew(&self, leases: &[(PartitionId, Token)], ttl_ms: u64) -> Result<Vec<bool>> {
+        let now = self.clock.now();
+        Ok(self.machine.lock().renew(now, leases, ttl_ms))
+    }
+
+    async fn release(&self, partition: PartitionId, token: Token) -> Result<()> {
+        let now = self.clock.now();
+        let held = self.machine.lock().release(now, partition, token);
+        if held {
+            self.tell(Bell::Released(partition));
+        }
+        Ok(())
+    }
+
+    async fn take(
+        &self,
+        partition: PartitionId,
+        token: Token,
+        from: u64,
+        count: u64,
+        fence: Option<Millis>,
+    ) -> Result<Option<Taken>> {
+        let now = self.clock.now();
+        if !self.machine.lock().holds(partition, token, now) {
+            return Ok(None);
+        }
+        let fence = fence.unwrap_or(0);
+        let pairs = self.disk.snapshot();
+        if !Machine::raises(&pairs, now, partition, fence)? {
+            return Machine::taken(&pairs, now, partition, from, count).map(Some);
+        }
+        self.writer
+            .step(move |machine, pairs, now| {
+                if !machine.holds(partition, token, now) {
+                    return Ok(None);
+                }
+                Machine::raise(pairs, now, partition, fence)?;
+                Machine::taken(pairs, now, partition, from, count).map(Some)
+            })
+            .await
+    }
+
+    async fn commit(&self, partition: PartitionId, token: Token, commit: Commit) -> Result<Committed> {
+        self.writer.step(move |machine, pairs, now| machine.commit(pairs, now, partition, token, &commit)).await
+    }
+
+    async fn read(&self, partition: PartitionId, reads: Vec<Read>) -> Result<Vec<Reply>> {
+        Machine::read(&self.disk.snapshot(), partition, &reads)
+    }
+
+    async fn relay(&self, partition: PartitionId, relay: Relay, bounds: AcceptBounds) -> Result<Relayed> {
+        let step =
+            self.writer.step(move |machine, pairs, now| machine.relay(pairs, now, partition, &relay, &bounds)).await?;
+        self.tell(Bell::Inbox(partition));
+        Ok(step)
+    }
+
+    async fn broadcast(&self, entry: Accept, bounds: AcceptBounds) -> Result<Acceptance> {
+        let step = self.writer.step(move |machine, pairs, now| machine.broadcast(pairs, now, entry, &bounds)).await?;
+        self.tell(Bell::Broadcast);
+        Ok(step)
+    }
+
+    async fn broadcasts(&self, from: u64, count: u64) -> Result<(u64, Vec<(Millis, Vec<u8>)>)> {
+        Machine::broadcasts(&self.disk.snapshot(), from, count)
+    }
+
+    async fn trim_broadcasts(&self, upto: u64, ids_before: Millis) -> Result<()> {
+        self.writer.step(move |_, pairs, _| Machine::trim_broadcasts(pairs, upto, ids_before)).await
+    }
+
+    async fn heartbeat(&self, host: &str, about: &[u8], ttl_ms: u64) -> Result<Vec<Member>> {
+        let now = self.clock.now();
+        let (members, changed) = self.machine.lock().heartbeat(now, host, about, ttl_ms);
+        if changed {
+            self.tell(Bell::Members);
+        }
+        Ok(members)
+    }
+
+    async fn ring(&self, bell: Bell) -> Result<()> {
+        self.tell(bell);
+        Ok(())
+    }
+
+    fn bells(&self) -> broadcast::Receiver<Bell> {
+        self.bells.subscribe()
+    }
 }

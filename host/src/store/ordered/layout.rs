@@ -35,6 +35,13 @@ pub fn name(partition: PartitionId, key: &str) -> Name<'_> {
     Name { partition, key }
 }
 
+/// A key outside of all partitions.
+pub fn global(key: &str) -> Vec<u8> {
+    let mut bytes = vec![0];
+    bytes.extend_from_slice(key.as_bytes());
+    bytes
+}
+
 impl Name<'_> {
     fn cell(self, kind: u8, element: &[u8]) -> Vec<u8> {
         // Names are built from contexts and quests, which are far shorter than this.

@@ -21,7 +21,7 @@ use self::{
 };
 use super::{
     Accept, AcceptBounds, Acceptance, Commit, Committed, Grant, Member, PartitionId, Read, Relay, Relayed, Reply,
-    Result, Stamped, Taken, Token,
+    Result, Taken, Token,
 };
 
 /// The broadcast log is laid out as one more partition's inbox; no store has so many partitions.
@@ -43,6 +43,11 @@ impl Machine {
     /// Whether a token is a partition's owner's.
     pub fn holds(&self, partition: PartitionId, token: Token, now: Millis) -> bool {
         self.leases.get(&partition).is_some_and(|(held, until)| *held == token && now < *until)
+    }
+
+    /// Ends all leases: what they were granted on may not be stored.
+    pub fn revoke_all(&mut self) {
+        self.leases.clear();
     }
 
     /// See `Store::accept`.
@@ -112,18 +117,18 @@ impl Machine {
         held
     }
 
-    /// Raises a partition's clock to the store's, if that has reached the fence.
+    /// Raises a partition's clock to a fence that the store's clock has reached.
     pub fn raise(pairs: &mut dyn PairsMut, now: Millis, partition: PartitionId, fence: Millis) -> Result<()> {
         let clock = name(partition, keys::CLOCK);
-        if now >= fence && clock.number(pairs)? < now {
-            clock.set_number(pairs, now);
+        if now >= fence && clock.number(pairs)? < fence {
+            clock.set_number(pairs, fence);
         }
         Ok(())
     }
 
     /// Whether `raise` would change anything.
     pub fn raises(pairs: &dyn Pairs, now: Millis, partition: PartitionId, fence: Millis) -> Result<bool> {
-        Ok(now >= fence && name(partition, keys::CLOCK).number(pairs)? < now)
+        Ok(now >= fence && name(partition, keys::CLOCK).number(pairs)? < fence)
     }
 
     /// See `Store::take`, without lease and fence.
@@ -206,7 +211,7 @@ impl Machine {
     }
 
     /// See `Store::broadcasts`.
-    pub fn broadcasts(pairs: &dyn Pairs, from: u64, count: u64) -> Result<(u64, Vec<Stamped>)> {
+    pub fn broadcasts(pairs: &dyn Pairs, from: u64, count: u64) -> Result<(u64, Vec<(Millis, Vec<u8>)>)> {
         let (first, _) = numbers(pairs, LOG)?;
         Ok((from.max(first), Self::taken(pairs, 0, LOG, from, count)?.entries))
     }

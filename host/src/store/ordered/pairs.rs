@@ -49,6 +49,11 @@ impl<'a, B: Pairs> Overlay<'a, B> {
         Self { base, changes: BTreeMap::new() }
     }
 
+    /// Whether there are no changes.
+    pub fn is_empty(&self) -> bool {
+        self.changes.is_empty()
+    }
+
     /// The changes, by key: a new value, or none for a removal.
     pub fn into_changes(self) -> BTreeMap<Vec<u8>, Option<Vec<u8>>> {
         self.changes

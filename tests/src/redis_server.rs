@@ -1,0 +1,228 @@
+//! Real `redis-server` processes on free loopback ports, each in a folder of its own, killed by their process id on drop.
+//!
+//! Must not know: what is stored in them.
+
+use std::{
+    io::{Read as _, Write as _},
+    net::{TcpListener, TcpStream},
+    path::Path,
+    process::{Child, Command, Stdio},
+    thread,
+    time::{Duration, Instant},
+};
+
+use anyhow::{Context as _, Result, bail};
+use tempfile::TempDir;
+
+/// How long a server may take to answer after its start.
+const START_DEADLINE: Duration = Duration::from_secs(20);
+
+/// How a server is configured.
+#[derive(Debug, Clone)]
+pub struct RedisOptions {
+    /// Whether it keeps an append-only file.
+    pub appendonly: bool,
+    /// `always`, `everysec` or `no`.
+    pub appendfsync: &'static str,
+    /// `save` as in redis.conf; empty: no snapshots.
+    pub save: &'static str,
+    /// What it does when memory is full.
+    pub maxmemory_policy: &'static str,
+    /// Further lines of configuration.
+    pub more: Vec<String>,
+}
+
+impl Default for RedisOptions {
+    fn default() -> Self {
+        let (appendfsync, save, maxmemory_policy) = ("everysec", "", "noeviction");
+        Self { appendonly: true, appendfsync, save, maxmemory_policy, more: Vec::new() }
+    }
+}
+
+/// A running server.
+pub struct RedisServer {
+    options: RedisOptions,
+    folder: TempDir,
+    port: u16,
+    child: Child,
+}
+
+impl RedisServer {
+    /// Starts one and waits until it answers.
+    pub fn start(options: RedisOptions) -> Result<Self> {
+        let folder = tempfile::tempdir()?;
+        // Another process may take the port between our look and the server's start: then try another.
+        for _ in 0..5 {
+            let port = free_port()?;
+            let mut child = spawn(&options, folder.path(), port)?;
+            match wait(&mut child, port) {
+                Ok(()) => return Ok(Self { options, folder, port, child }),
+                Err(_) => stop(&mut child),
+            }
+        }
+        bail!("redis-server does not start: {}", log(folder.path()))
+    }
+
+    /// Its URL.
+    pub fn url(&self) -> String {
+        format!("redis://127.0.0.1:{}", self.port)
+    }
+
+    /// Its port.
+    pub fn port(&self) -> u16 {
+        self.port
+    }
+
+    /// Kills it as a crash would.
+    pub fn kill9(&mut self) {
+        stop(&mut self.child);
+    }
+
+    /// Shuts it down in order (or finds it dead), and starts it on the same port and folder.
+    pub fn restart(&mut self) -> Result<()> {
+        let _ = self.command(&["SHUTDOWN"]);
+        stop(&mut self.child);
+        self.child = spawn(&self.options, self.folder.path(), self.port)?;
+        wait(&mut self.child, self.port).with_context(|| log(self.folder.path()))
+    }
+
+    /// Sends one command and gives the raw answer's beginning.
+    pub fn command(&self, words: &[&str]) -> Result<String> {
+        command(self.port, words)
+    }
+}
+
+impl Drop for RedisServer {
+    fn drop(&mut self) {
+        stop(&mut self.child);
+    }
+}
+
+/// Masters of a cluster that share all slots.
+pub struct RedisCluster {
+    nodes: Vec<RedisServer>,
+}
+
+impl RedisCluster {
+    /// Starts that many masters and waits until each finds the cluster whole.
+    pub fn start(masters: u16) -> Result<Self> {
+        let more = vec!["cluster-enabled yes".to_owned(), "cluster-node-timeout 5000".to_owned()];
+        let options = RedisOptions { more, ..RedisOptions::default() };
+        let nodes = (0..masters).map(|_| RedisServer::start(options.clone())).collect::<Result<Vec<_>>>()?;
+        let first = nodes.first().context("a cluster without nodes")?;
+        for (at, node) in (0u32..).zip(&nodes) {
+            let slot = |at: u32| (16384 * at / u32::from(masters)).to_string();
+            let last = (16384 * (at + 1) / u32::from(masters) - 1).to_string();
+            node.command(&["CLUSTER", "ADDSLOTSRANGE", &slot(at), &last])?;
+            node.command(&["CLUSTER", "SET-CONFIG-EPOCH", &(at + 1).to_string()])?;
+            if at > 0 {
+                node.command(&["CLUSTER", "MEET", "127.0.0.1", &first.port.to_string()])?;
+            }
+        }
+        let known = format!("cluster_known_nodes:{masters}");
+        poll("the cluster to be whole", || {
+            nodes.iter().all(|node| {
+                let info = node.command(&["CLUSTER", "INFO"]).unwrap_or_default();
+                info.contains("cluster_state:ok") && info.contains(&known)
+            })
+        })?;
+        Ok(Self { nodes })
+    }
+
+    /// Its URL, with all nodes.
+    pub fn url(&self) -> String {
+        let hosts: Vec<_> = self.nodes.iter().map(|node| format!("127.0.0.1:{}", node.port)).collect();
+        format!("redis-cluster://{}", hosts.join(","))
+    }
+
+    /// Its nodes.
+    pub fn nodes(&self) -> &[RedisServer] {
+        &self.nodes
+    }
+}
+
+/// Waits until something holds; an error after the deadline.
+pub fn poll(what: &str, mut holds: impl FnMut() -> bool) -> Result<()> {
+    let deadline = Instant::now() + START_DEADLINE;
+    while !holds() {
+        if Instant::now() > deadline {
+            bail!("waited {START_DEADLINE:?} for {what}");
+        }
+        thread::sleep(Duration::from_millis(5));
+    }
+    Ok(())
+}
+
+fn free_port() -> Result<u16> {
+    loop {
+        let port = TcpListener::bind("127.0.0.1:0")?.local_addr()?.port();
+        // A cluster's bus listens 10,000 above.
+        if port < 55_000 {
+            return Ok(port);
+        }
+    }
+}
+
+fn spawn(options: &RedisOptions, folder: &Path, port: u16) -> Result<Child> {
+    let append = if options.appendonly { "yes" } else { "no" };
+    let mut config = format!(
+        "port {port}\nbind 127.0.0.1\ndir {}\nlogfile redis.log\nappendonly {append}\nappendfsync {}\nsave \"{}\"\nmaxmemory-policy {}\n",
+        folder.display(),
+        options.appendfsync,
+        options.save,
+        options.maxmemory_policy,
+    );
+    for line in &options.more {
+        config.push_str(line);
+        config.push('\n');
+    }
+    let path = folder.join("redis.conf");
+    std::fs::write(&path, config)?;
+    let mut command = Command::new("redis-server");
+    command.arg(&path).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+    command.spawn().context("redis-server is not installed; hint: apt-get install redis-server")
+}
+
+fn wait(child: &mut Child, port: u16) -> Result<()> {
+    let deadline = Instant::now() + START_DEADLINE;
+    loop {
+        if let Some(status) = child.try_wait()? {
+            bail!("redis-server ended: {status}");
+        }
+        if command(port, &["PING"]).is_ok_and(|answer| answer.starts_with("+PONG")) {
+            return Ok(());
+        }
+        if Instant::now() > deadline {
+            bail!("redis-server does not answer");
+        }
+        thread::sleep(Duration::from_millis(5));
+    }
+}
+
+fn stop(child: &mut Child) {
+    // It may have ended already.
+    let _ = child.kill();
+    let _ = child.wait();
+}
+
+fn log(folder: &Path) -> String {
+    std::fs::read_to_string(folder.join("redis.log")).unwrap_or_default()
+}
+
+fn command(port: u16, words: &[&str]) -> Result<String> {
+    let mut stream = TcpStream::connect(("127.0.0.1", port))?;
+    stream.set_read_timeout(Some(Duration::from_secs(5)))?;
+    let mut text = format!("*{}\r\n", words.len());
+    for word in words {
+        text.push_str(&format!("${}\r\n{word}\r\n", word.len()));
+    }
+    stream.write_all(text.as_bytes())?;
+    let mut answer = vec![0; 16 * 1024];
+    let length = stream.read(&mut answer)?;
+    answer.truncate(length);
+    let answer = String::from_utf8_lossy(&answer).into_owned();
+    if answer.starts_with('-') {
+        bail!("{words:?}: {answer}");
+    }
+    Ok(answer)
+}

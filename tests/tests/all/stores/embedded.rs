@@ -1,0 +1,53 @@
+//! The embedded store's folder: one process, one format, nothing lost.
+
+use std::path::Path;
+
+use quest_host::store::{Commit, Committed, Durability, Error, Open, open};
+
+use super::{WIDE, entry, set};
+
+fn settings(folder: &Path) -> Open {
+    Open { data: folder.into(), partitions: 8, ..Open::default() }
+}
+
+#[tokio::test]
+async fn a_second_opening_is_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let _first = open(&settings(folder.path())).await.unwrap();
+    let Err(Error::Unusable(text)) = open(&settings(folder.path())).await else { panic!("not refused") };
+    assert!(text.contains(&folder.path().display().to_string()), "{text}");
+    assert!(text.contains(&std::process::id().to_string()), "{text}");
+}
+
+#[tokio::test]
+async fn reopening_keeps_all_but_leases() {
+    for durability in [Durability::Always, Durability::Everysec] {
+        let folder = tempfile::tempdir().unwrap();
+        let settings = Open { durability, ..settings(folder.path()) };
+        let store = open(&settings).await.unwrap();
+        let id = store.check().await.unwrap().store_id;
+        store.accept(1, vec![entry("a", Some("x"), "1"), entry("a", None, "2")], WIDE).await.unwrap();
+        let grant = store.acquire(1, 1, 600_000).await.unwrap().unwrap();
+        let commit = Commit { id: "c1".to_owned(), consumed: 1, writes: vec![set("h", "f", "v")], ..Commit::default() };
+        assert_eq!(store.commit(1, grant.token, commit).await.unwrap(), Committed::Applied);
+        drop(store);
+        let store = open(&settings).await.unwrap();
+        assert_eq!(store.check().await.unwrap().store_id, id);
+        let again = store.acquire(1, 2, 600_000).await.unwrap().unwrap();
+        assert_eq!((again.head.as_str(), again.consumed, again.token.epoch), ("c1", 1, grant.token.epoch + 1));
+        assert_eq!(store.take(1, again.token, 1, 9, None).await.unwrap().unwrap().entries.len(), 1);
+    }
+}
+
+#[tokio::test]
+async fn other_partitions_and_newer_formats_are_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    drop(open(&settings(folder.path())).await.unwrap());
+    let Err(Error::Unusable(text)) = open(&Open { partitions: 9, ..settings(folder.path()) }).await else {
+        panic!("not refused")
+    };
+    assert!(text.contains("partitions = 8"), "{text}");
+    std::fs::write(folder.path().join("format"), "2\n").unwrap();
+    let Err(Error::Unusable(text)) = open(&settings(folder.path())).await else { panic!("not refused") };
+    assert!(text.contains("format 2"), "{text}");
+}
