@@ -1,3 +1,33 @@
-//! What the tests share: real servers on free ports, gone when the test is.
+//! What the end-to-end tests share: guests, servers, hosts and how to wait for them.
+#![allow(clippy::print_stderr)] // Seeds, and what a host said: shown when a test fails.
 
+pub mod guests;
+pub mod process;
 pub mod redis_server;
+
+use std::time::{Duration, Instant};
+
+/// How long anything may take before a test fails. Generous: machines are shared.
+pub const DEADLINE: Duration = Duration::from_secs(90);
+
+/// Looks until `found` gives something.
+///
+/// # Panics
+/// When the deadline has passed.
+pub fn eventually<T>(what: &str, mut found: impl FnMut() -> Option<T>) -> T {
+    let until = Instant::now() + DEADLINE;
+    loop {
+        if let Some(found) = found() {
+            return found;
+        }
+        assert!(Instant::now() < until, "not within {DEADLINE:?}: {what}");
+        std::thread::sleep(Duration::from_millis(10));
+    }
+}
+
+/// The seed of a random test: given by QUEST_SEED, or drawn; printed, so that a failure can be run again.
+pub fn seed(test: &str) -> u64 {
+    let seed = std::env::var("QUEST_SEED").ok().and_then(|text| text.parse().ok()).unwrap_or_else(|| fastrand::u64(..));
+    eprintln!("{test}: QUEST_SEED={seed}");
+    seed
+}

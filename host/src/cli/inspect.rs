@@ -103,7 +103,7 @@ pub(crate) async fn list(client: &Client, printer: &Printer) -> Outcome {
     let empty = Vec::new();
     for quest in answer["quests"].as_array().unwrap_or(&empty) {
         let text = |name: &str| quest[name].as_str().unwrap_or_default().to_owned();
-        printer.line(&format!("{} (version {})  {}", text("name"), quest["version"], text("description")).trim_end());
+        printer.line(format!("{} (version {})  {}", text("name"), quest["version"], text("description")).trim_end());
         let names = |value: &Value| -> Vec<String> {
             value.as_array().into_iter().flatten().filter_map(|name| name.as_str().map(str::to_owned)).collect()
         };

@@ -51,42 +51,6 @@ pub enum Error {
     Unusable(String),
 }
 
-/// When an answered write is on disk: the words are Redis's.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, serde::Serialize, serde::Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Durability {
-    /// Before it is answered.
-    #[default]
-    Always,
-    /// Within a second.
-    EverySec,
-}
-
-/// Which store to open, and how.
-#[derive(Debug, Clone)]
-pub struct Open {
-    /// `redis://…`, or none for the embedded store.
-    pub url: Option<String>,
-    /// The embedded store's folder.
-    pub data: PathBuf,
-    /// The embedded store's durability. Redis has its own configuration.
-    pub durability: Durability,
-    /// What Redis keys begin with.
-    pub prefix: String,
-    /// How many partitions a new store gets; an existing one must have as many.
-    pub partitions: PartitionId,
-    /// How long a producer's id is remembered, in milliseconds.
-    pub ids_window_ms: u64,
-}
-
-/// Opens a store.
-pub async fn open(open: &Open) -> Result<Arc<dyn Store>> {
-    match &open.url {
-        None => Ok(Arc::new(embedded::open(open)?)),
-        Some(url) => Err(Error::Unusable(format!("{url}: no store is known by this address"))),
-    }
-}
-
 /// What every store answers.
 pub type Result<T> = std::result::Result<T, Error>;
 
@@ -176,7 +140,7 @@ pub struct Grant {
     pub clock: Millis,
 }
 
-/// An entry's bytes with its stamp.
+/// An entry's bytes, with its stamp before them.
 pub type Stamped = (Millis, Vec<u8>);
 
 /// What `take` gives.

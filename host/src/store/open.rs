@@ -14,7 +14,8 @@ pub const DEFAULT_IDS_WINDOW_MS: u64 = 24 * 3_600_000;
 pub const BELLS_MAX: usize = 4096;
 
 /// When a write counts as done in the embedded store; the words are Redis's.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(serde::Serialize, serde::Deserialize, Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[serde(rename_all = "lowercase")]
 pub enum Durability {
     /// It is on the disk before it is answered.
     #[default]

@@ -117,18 +117,18 @@ impl Machine {
         held
     }
 
-    /// Raises a partition's clock to a fence that the store's clock has reached.
+    /// Raises a partition's clock to the store's, if that has reached the fence.
     pub fn raise(pairs: &mut dyn PairsMut, now: Millis, partition: PartitionId, fence: Millis) -> Result<()> {
         let clock = name(partition, keys::CLOCK);
-        if now >= fence && clock.number(pairs)? < fence {
-            clock.set_number(pairs, fence);
+        if now >= fence && clock.number(pairs)? < now {
+            clock.set_number(pairs, now);
         }
         Ok(())
     }
 
     /// Whether `raise` would change anything.
     pub fn raises(pairs: &dyn Pairs, now: Millis, partition: PartitionId, fence: Millis) -> Result<bool> {
-        Ok(now >= fence && name(partition, keys::CLOCK).number(pairs)? < fence)
+        Ok(now >= fence && name(partition, keys::CLOCK).number(pairs)? < now)
     }
 
     /// See `Store::take`, without lease and fence.
@@ -211,7 +211,7 @@ impl Machine {
     }
 
     /// See `Store::broadcasts`.
-    pub fn broadcasts(pairs: &dyn Pairs, from: u64, count: u64) -> Result<(u64, Vec<(Millis, Vec<u8>)>)> {
+    pub fn broadcasts(pairs: &dyn Pairs, from: u64, count: u64) -> Result<(u64, Vec<super::Stamped>)> {
         let (first, _) = numbers(pairs, LOG)?;
         Ok((from.max(first), Self::taken(pairs, 0, LOG, from, count)?.entries))
     }

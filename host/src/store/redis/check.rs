@@ -88,7 +88,7 @@ fn judge(known: &HashMap<String, String>, forbidden: bool, address: &Address) ->
             }
             _ => (3, "appendonly, fsync every second: a crash of its machine can lose up to the last two seconds"),
         }
-    } else if !get("save").is_empty() || (forbidden && get("rdb_last_save_time") != "") {
+    } else if !get("save").is_empty() || (forbidden && !get("rdb_last_save_time").is_empty()) {
         (1, "snapshots only (RDB): a crash loses everything since the last snapshot")
     } else {
         (0, "no persistence: a restart of Redis loses everything")

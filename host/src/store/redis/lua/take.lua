@@ -4,9 +4,9 @@ local now = now_ms()
 local clock = tonumber(redis.call('GET', KEYS[4]) or 0)
 if ARGV[4] ~= '' then
   local fence = tonumber(ARGV[4])
-  if now >= fence and clock < fence then
-    clock = fence
-    redis.call('SET', KEYS[4], ARGV[4])
+  if now >= fence and clock < now then
+    clock = now
+    redis.call('SET', KEYS[4], number_text(now))
   end
 end
 local offset = math.max(0, tonumber(ARGV[2]) - tonumber(redis.call('GET', KEYS[2]) or 0))
