@@ -14,10 +14,11 @@ use tokio_util::sync::CancellationToken;
 use crate::{
     api::{self, Access, Api},
     dispatcher::{Dispatcher, Options},
+    ingress::Mover,
     quests::Quests,
     service::Service,
     settings::Settings,
-    store::{self, Open, Report, Store},
+    store::{self, Open, Report, Store, redis::Redis},
     wasm::{Loaded, Problem, Registry, Runtime, RuntimeSettings},
 };
 
@@ -40,8 +41,8 @@ pub struct Host {
     stop: CancellationToken,
 }
 
-/// Opens the store that the settings name.
-pub async fn open_store(settings: &Settings) -> anyhow::Result<Arc<dyn Store>> {
+/// Opens the store that the settings name; beside it, Redis as itself, for what only Redis has.
+pub async fn open_store(settings: &Settings) -> anyhow::Result<(Arc<dyn Store>, Option<Arc<Redis>>)> {
     let url = (!settings.store.is_empty()).then(|| settings.store.clone());
     let open = Open {
         url,
@@ -51,7 +52,11 @@ pub async fn open_store(settings: &Settings) -> anyhow::Result<Arc<dyn Store>> {
         partitions: settings.partitions,
         ids_window_ms: settings.accept.ids_window_ms,
     };
-    store::open(&open).await.context("cannot open the store")
+    if open.url.is_none() {
+        return Ok((store::open(&open).await.context("cannot open the store")?, None));
+    }
+    let redis = Arc::new(Redis::open(&open).await.context("cannot open the store")?);
+    Ok((Arc::clone(&redis) as Arc<dyn Store>, Some(redis)))
 }
 
 /// A registry with all modules of `files` loaded.
@@ -101,7 +106,7 @@ impl Host {
             )
         })?;
         let address = listener.local_addr()?;
-        let store = open_store(settings).await?;
+        let (store, redis) = open_store(settings).await?;
         let report = store.check().await?;
         report.warnings.iter().for_each(|warning| tracing::warn!("{warning}"));
         let (registry, loaded, problems) = load(settings, files)?;
@@ -144,6 +149,21 @@ impl Host {
         };
         let stopped = stop.clone();
         background.spawn(async move { api::serve(listener, api, stopped).await.context("the HTTP API ended") });
+        if let Some(store) = redis.filter(|_| !settings.ingress.is_empty()) {
+            let mover = Mover {
+                store,
+                list: settings.ingress.clone(),
+                partitions: report.partitions,
+                bounds: accept,
+                lease_ms: settings.pace.lease_ms,
+                rejected: Arc::default(),
+            };
+            let stopped = stop.clone();
+            background.spawn(async move {
+                mover.run(stopped).await;
+                Ok(())
+            });
+        }
         Ok(Self { service, registry, loaded, problems, report, address, dispatcher, background, stop })
     }
 

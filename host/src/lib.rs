@@ -4,6 +4,7 @@ pub mod api;
 pub mod cli;
 pub mod dispatcher;
 pub mod host;
+pub mod ingress;
 pub mod quests;
 pub mod service;
 pub mod settings;

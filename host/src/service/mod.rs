@@ -21,7 +21,7 @@ use tokio::sync::broadcast;
 
 pub use ask::Answered;
 pub use messages::{Page, PublishedMessage};
-pub use producer::Produced;
+pub use producer::{Produced, parse as produce};
 pub use reads::{DeadView, InstanceView, TimerView};
 
 use crate::{

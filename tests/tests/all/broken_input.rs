@@ -87,7 +87,7 @@ fn command_line() {
         (&["config", "--config", "bad.toml"], 1, "did you mean pace.lease_ms?"),
         (&["config", "--set", "x"], 1, "NAME=VALUE"),
         (&["run", "--set", "listen=0.0.0.0:1"], 1, "needs a token"),
-        (&["run", "--store", "mysql://x"], 1, "mysql://x"),
+        (&["run", "--listen", "127.0.0.1:0", "--store", "mysql://x"], 1, "redis://"),
     ] {
         let output = host.cli(args);
         let said = String::from_utf8_lossy(&output.stderr).into_owned();

@@ -1,4 +1,6 @@
 //! One binary, many modules: the end-to-end tests.
+// A test that cannot go on should stop with a backtrace; and what it was doing is shown when it fails.
+#![allow(clippy::unwrap_used, clippy::print_stderr)]
 
 mod broken_input;
 mod crashes;

@@ -171,7 +171,7 @@ impl Store for Embedded {
         if !self.machine.lock().holds(partition, token, now) {
             return Ok(None);
         }
-        let fence = fence.unwrap_or(0);
+        let fence = fence.unwrap_or(Millis::MAX);
         let pairs = self.disk.snapshot();
         if !Machine::raises(&pairs, now, partition, fence)? {
             return Machine::taken(&pairs, now, partition, from, count).map(Some);
