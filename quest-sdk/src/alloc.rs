@@ -115,3 +115,101 @@ unsafe impl GlobalAlloc for Classes {
         }
     }
 }
+
+/// wasi-libc's allocation, over the same one: its own is larger than most quests. A block's size stands in the 16 bytes before it.
+mod libc {
+    use std::{
+        alloc::{GlobalAlloc, Layout},
+        ptr::null_mut,
+    };
+
+    use super::ALLOCATOR;
+
+    const HEAD: usize = 16;
+
+    fn layout(bytes: usize) -> Layout {
+        // SAFETY: 16 is a power of two; no request comes near the end of the address space without failing later.
+        unsafe { Layout::from_size_align_unchecked(bytes.saturating_add(HEAD).min(isize::MAX as usize - HEAD), HEAD) }
+    }
+
+    /// C's `malloc`.
+    #[unsafe(no_mangle)]
+    unsafe extern "C" fn malloc(bytes: usize) -> *mut u8 {
+        // SAFETY: the block has room for its head.
+        unsafe {
+            let block = ALLOCATOR.alloc(layout(bytes));
+            if block.is_null() {
+                return block;
+            }
+            block.cast::<usize>().write(bytes);
+            block.add(HEAD)
+        }
+    }
+
+    /// C's `free`.
+    #[unsafe(no_mangle)]
+    unsafe extern "C" fn free(pointer: *mut u8) {
+        if pointer.is_null() {
+            return;
+        }
+        // SAFETY: C gives back what `malloc` gave.
+        unsafe {
+            let block = pointer.sub(HEAD);
+            ALLOCATOR.dealloc(block, layout(block.cast::<usize>().read()));
+        }
+    }
+
+    /// C's `calloc`.
+    #[unsafe(no_mangle)]
+    unsafe extern "C" fn calloc(count: usize, each: usize) -> *mut u8 {
+        let bytes = count.saturating_mul(each);
+        // SAFETY: the block holds `bytes`.
+        unsafe {
+            let pointer = malloc(bytes);
+            if !pointer.is_null() {
+                pointer.write_bytes(0, bytes);
+            }
+            pointer
+        }
+    }
+
+    /// C's `realloc`.
+    #[unsafe(no_mangle)]
+    unsafe extern "C" fn realloc(pointer: *mut u8, bytes: usize) -> *mut u8 {
+        // SAFETY: C gives what `malloc` gave; both blocks hold what is copied.
+        unsafe {
+            let moved = malloc(bytes);
+            if !pointer.is_null() && !moved.is_null() {
+                let before = pointer.sub(HEAD).cast::<usize>().read();
+                pointer.copy_to_nonoverlapping(moved, before.min(bytes));
+                free(pointer);
+            }
+            moved
+        }
+    }
+
+    /// C's `aligned_alloc`: named by the standard library, and asked by nobody for more than 16.
+    #[unsafe(no_mangle)]
+    unsafe extern "C" fn aligned_alloc(align: usize, bytes: usize) -> *mut u8 {
+        if align > HEAD {
+            return null_mut();
+        }
+        // SAFETY: blocks are aligned to 16.
+        unsafe { malloc(bytes) }
+    }
+
+    /// POSIX's `posix_memalign`: as above.
+    #[unsafe(no_mangle)]
+    unsafe extern "C" fn posix_memalign(out: *mut *mut u8, align: usize, bytes: usize) -> i32 {
+        const NO_MEMORY: i32 = 48;
+        // SAFETY: the caller gives a place for the pointer.
+        unsafe {
+            let pointer = aligned_alloc(align, bytes);
+            if pointer.is_null() {
+                return NO_MEMORY;
+            }
+            *out = pointer;
+        }
+        0
+    }
+}

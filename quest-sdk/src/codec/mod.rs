@@ -8,7 +8,10 @@ mod ser;
 
 use std::fmt;
 
-use serde::{Serialize, de::DeserializeOwned};
+use serde::{
+    Serialize,
+    de::{DeserializeOwned, Expected, Unexpected},
+};
 
 use crate::Value;
 
@@ -77,9 +80,35 @@ impl serde::ser::Error for CodecError {
     }
 }
 
+// serde's own texts print whatever was found, and so bring all of float formatting into every quest (28 KiB).
 impl serde::de::Error for CodecError {
     fn custom<T: fmt::Display>(message: T) -> Self {
         Self(message.to_string())
+    }
+
+    fn invalid_type(found: Unexpected<'_>, expected: &dyn Expected) -> Self {
+        Self::expected(expected, &found)
+    }
+
+    fn invalid_value(found: Unexpected<'_>, expected: &dyn Expected) -> Self {
+        Self::expected(expected, &found)
+    }
+}
+
+impl CodecError {
+    fn expected(expected: &dyn Expected, found: &Unexpected<'_>) -> Self {
+        let found = match found {
+            Unexpected::Bool(_) => "a boolean",
+            Unexpected::Unsigned(_) | Unexpected::Signed(_) => "this integer",
+            Unexpected::Float(_) => "a number",
+            Unexpected::Char(_) | Unexpected::Str(_) => "this text",
+            Unexpected::Bytes(_) => "bytes",
+            Unexpected::Unit | Unexpected::Option => "nothing",
+            Unexpected::Seq => "an array",
+            Unexpected::Map => "a map",
+            _ => "something else",
+        };
+        Self(format!("{found} where {expected} is expected"))
     }
 }
 

@@ -86,6 +86,8 @@ fn refused() {
     assert!(from_value::<u8>(Value::Integer(256)).is_err());
     assert!(from_value::<u64>(Value::Text("1".to_owned())).is_err());
     assert!(from_value::<Item>(Value::Null).is_err());
+    let text = from_value::<Vec<u8>>(Value::Number(1.5)).expect_err("no array").to_string();
+    assert_eq!(text, "a number where a sequence is expected");
     for bytes in [&[][..], &[0x92, 1], &[0xdd, 255, 255, 255, 255], &[0xd4, 1, 1], &[0xa2, 0xff, 0xff]] {
         assert!(from_value::<Vec<u8>>(Value::Structure(bytes.to_vec())).is_err(), "{bytes:?}");
     }
