@@ -75,12 +75,9 @@ impl Classes {
 unsafe impl GlobalAlloc for Classes {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
         let class = class_of(layout);
-        if class >= CLASSES {
-            return null_mut();
-        }
         // SAFETY: one thread; a list's blocks are at least 16 bytes, of which the first hold the next one's address.
         unsafe {
-            let free = &mut (*self.free.get())[class];
+            let Some(free) = (&mut *self.free.get()).get_mut(class) else { return null_mut() };
             if !free.is_null() {
                 let block = *free;
                 *free = *block.cast::<*mut u8>();
@@ -93,7 +90,7 @@ unsafe impl GlobalAlloc for Classes {
     unsafe fn dealloc(&self, block: *mut u8, layout: Layout) {
         // SAFETY: as in `alloc`; the block's class is that of its layout.
         unsafe {
-            let free = &mut (*self.free.get())[class_of(layout)];
+            let Some(free) = (&mut *self.free.get()).get_mut(class_of(layout)) else { return };
             *block.cast::<*mut u8>() = *free;
             *free = block;
         }

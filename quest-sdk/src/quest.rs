@@ -2,7 +2,7 @@
 
 use serde::{Serialize, de::DeserializeOwned};
 
-use crate::{Context, Result, Value, context::invalid_variable, error::fail, from_value, host, to_value};
+use crate::{Context, Result, Value, context::invalid_variable, error::fail, codec::read_value, host, to_value};
 
 /// A quest: implemented by `#[quest]` on a struct's methods.
 #[diagnostic::on_unimplemented(
@@ -87,10 +87,10 @@ struct Loader {
 impl Visitor for Loader {
     fn field<T: Serialize + DeserializeOwned>(&mut self, name: &'static str, field: &mut T) -> Result {
         let value = host::variable(name);
-        self.before.push(value.clone());
-        if let Some(value) = value {
-            *field = from_value(value).map_err(|error| invalid_variable(name, &error))?;
+        if let Some(value) = &value {
+            *field = read_value(value).map_err(|error| invalid_variable(name, &error))?;
         }
+        self.before.push(value);
         Ok(())
     }
 }

@@ -32,7 +32,7 @@ impl<'a> Unpacker<'a> {
 
     /// Reads what stands next.
     pub(super) fn head(&mut self) -> Read<Head<'a>> {
-        let marker = self.take(1)?[0];
+        let marker = self.number(1)? as u8;
         Ok(match marker {
             0x00..=0x7f => Head::Integer(marker.into()),
             0xe0..=0xff => Head::Integer((marker as i8).into()),
@@ -106,8 +106,8 @@ impl<'de> de::Deserializer<'de> for &mut Unpacker<'de> {
     }
 
     fn deserialize_option<V: Visitor<'de>>(self, visitor: V) -> Read<V::Value> {
-        if self.rest.first() == Some(&0xc0) {
-            self.rest = &self.rest[1..];
+        if let [0xc0, rest @ ..] = self.rest {
+            self.rest = rest;
             return visitor.visit_none();
         }
         visitor.visit_some(self)

@@ -28,9 +28,20 @@ pub fn to_value<T: Serialize + ?Sized>(data: &T) -> Result<Value, CodecError> {
 
 /// What `value` holds, as a `T`.
 pub fn from_value<T: DeserializeOwned>(value: Value) -> Result<T, CodecError> {
-    let bytes = flatten(value)?;
-    let mut unpacker = de::Unpacker::new(&bytes);
-    T::deserialize(&mut unpacker)
+    read_value(&value)
+}
+
+/// As [`from_value`], of a value that is still needed.
+pub(crate) fn read_value<T: DeserializeOwned>(value: &Value) -> Result<T, CodecError> {
+    let scalar;
+    let bytes = match value {
+        Value::Structure(bytes) => bytes,
+        other => {
+            scalar = pack(other)?;
+            &scalar
+        }
+    };
+    T::deserialize(&mut de::Unpacker::new(bytes))
 }
 
 /// Packed bytes of our own making: a scalar becomes its own case.
@@ -46,16 +57,15 @@ fn classify(bytes: Vec<u8>) -> Value {
     }
 }
 
-fn flatten(value: Value) -> Result<Vec<u8>, CodecError> {
+fn pack(scalar: &Value) -> Result<Vec<u8>, CodecError> {
     let mut packer = ser::Packer::default();
-    match value {
-        Value::Structure(bytes) => return Ok(bytes),
-        Value::Null => packer.null(),
-        Value::Boolean(value) => packer.boolean(value),
-        Value::Integer(value) => packer.integer(value),
-        Value::Number(value) => packer.number(value)?,
-        Value::Text(text) => packer.text(&text),
-        Value::Binary(bytes) => packer.binary(&bytes),
+    match scalar {
+        Value::Null | Value::Structure(_) => packer.null(),
+        Value::Boolean(value) => packer.boolean(*value),
+        Value::Integer(value) => packer.integer(*value),
+        Value::Number(value) => packer.number(*value)?,
+        Value::Text(text) => packer.text(text),
+        Value::Binary(bytes) => packer.binary(bytes),
     }
     Ok(packer.into_bytes())
 }
@@ -108,7 +118,11 @@ impl CodecError {
             Unexpected::Map => "a map",
             _ => "something else",
         };
-        Self(format!("{found} where {expected} is expected"))
+        let mut text = String::from(found);
+        text.push_str(" where ");
+        text.push_str(&expected.to_string());
+        text.push_str(" is expected");
+        Self(text)
     }
 }
 
