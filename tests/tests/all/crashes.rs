@@ -16,7 +16,7 @@ use serde_json::{Value, json};
 const CONTEXTS: usize = 20;
 
 /// Sends rounds of events until told to stop; each until it is answered, with its id.
-fn produce(url: &std::sync::Mutex<String>, stop: &AtomicBool, sent: &mut BTreeMap<usize, i64>) {
+pub fn produce(url: &std::sync::Mutex<String>, stop: &AtomicBool, sent: &mut BTreeMap<usize, i64>) {
     let http = Http::default();
     while !stop.load(Ordering::Relaxed) {
         let mut events = Vec::new();
@@ -38,13 +38,15 @@ fn produce(url: &std::sync::Mutex<String>, stop: &AtomicBool, sent: &mut BTreeMa
     }
 }
 
+/// The last number and the fired timers of a context.
 fn variables(http: &Http, host: &Host, context: usize) -> Option<(i64, i64)> {
     let (_, answer) = http.get(&format!("{}/v1/contexts/u{context}/variables", host.url))?;
     let number = |name: &str| answer["variables"]["probe"][name].as_i64().unwrap_or(0);
     Some((number("last"), number("ticks")))
 }
 
-fn killed_under_load(setup: &Setup, kills: usize, rng: &mut fastrand::Rng) {
+/// Kills and starts the host again and again while events come in.
+pub fn killed_under_load(setup: &Setup, kills: usize, rng: &mut fastrand::Rng) {
     let mut host = setup.start();
     for context in 0..CONTEXTS {
         host.json(&["add", &format!("u{context}"), "probe"]);
@@ -70,16 +72,20 @@ fn killed_under_load(setup: &Setup, kills: usize, rng: &mut fastrand::Rng) {
         }
         stop.store(true, Ordering::Relaxed);
     });
-    let http = Http::default();
-    for (context, n) in &sent {
+    settled(&Http::default(), &host, &sent);
+    assert!(host.terminate().success(), "a drained host ends well");
+}
+
+/// Each event and each timer once, none out of order, none given up.
+pub fn settled(http: &Http, host: &Host, sent: &BTreeMap<usize, i64>) {
+    for (context, n) in sent {
         let counted = eventually("everything is processed", || {
-            variables(&http, &host, *context).filter(|(last, ticks)| (*last, *ticks) >= (*n, *n))
+            variables(http, host, *context).filter(|(last, ticks)| (*last, *ticks) >= (*n, *n))
         });
         assert_eq!(counted, (*n, *n), "context {context}: each event and each timer once");
     }
     let (_, dead) = http.get(&format!("{}/v1/dead", host.url)).expect("an answer");
     assert_eq!(dead["dead"].as_array().map(Vec::len), Some(0), "{dead}");
-    assert!(host.terminate().success(), "a drained host ends well");
 }
 
 #[test]

@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, clippy::print_stderr)]
 
 mod broken_input;
+mod cluster;
 mod crashes;
 mod stores;
 mod wasm;
