@@ -2,7 +2,7 @@
 
 use serde::{Serialize, de::DeserializeOwned};
 
-use crate::{Context, Result, Value, context::invalid_variable, error::fail, codec::read_value, host, to_value};
+use crate::{Context, Result, Value, codec::read_value, context::invalid_variable, error::fail, host, to_value};
 
 /// A quest: implemented by `#[quest]` on a struct's methods.
 #[diagnostic::on_unimplemented(
