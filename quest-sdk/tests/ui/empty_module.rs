@@ -1,0 +1,3 @@
+quest_sdk::module!();
+
+fn main() {}

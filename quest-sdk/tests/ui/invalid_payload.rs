@@ -1,0 +1,14 @@
+use quest_sdk::prelude::*;
+
+struct Step;
+
+#[derive(Variables, Default)]
+struct Counter {}
+
+#[quest]
+impl Counter {
+    #[action]
+    fn step(&mut self, step: Step) {}
+}
+
+fn main() {}
