@@ -6,16 +6,16 @@ struct Counter {}
 #[quest]
 impl Counter {
     #[action]
-    fn two_payloads(&mut self, metres: u64, seconds: u64) {}
+    fn two_payloads(&mut self, _metres: u64, _seconds: u64) {}
 
     #[action]
-    fn owned_context(&mut self, cx: Context) {}
+    fn owned_context(&mut self, _cx: Context) {}
 
     #[action]
-    fn changing_context(&mut self, cx: &mut Context) {}
+    fn changing_context(&mut self, _cx: &mut Context) {}
 
     #[action]
-    fn borrowed_payload(&mut self, text: &str) {}
+    fn borrowed_payload(&mut self, _text: &str) {}
 }
 
 fn main() {}

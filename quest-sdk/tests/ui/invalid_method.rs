@@ -13,7 +13,7 @@ impl Counter {
     }
 
     #[action]
-    fn without_self(cx: &Context) {}
+    fn without_self(_cx: &Context) {}
 
     #[action]
     fn by_value(self) {}
@@ -22,13 +22,13 @@ impl Counter {
     async fn waits(&mut self) {}
 
     #[action]
-    fn generic<T>(&mut self, payload: T) {}
+    fn generic<T>(&mut self, _payload: T) {}
 
     #[action]
     #[query]
     fn both(&self) {}
 
-    fn init(&mut self, payload: u64) {}
+    fn init(&mut self, _payload: u64) {}
 }
 
 fn main() {}

@@ -8,7 +8,7 @@ struct Counter {}
 #[quest]
 impl Counter {
     #[action]
-    fn step(&mut self, step: Step) {}
+    fn step(&mut self, _step: Step) {}
 }
 
 fn main() {}

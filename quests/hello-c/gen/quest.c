@@ -2179,10 +2179,3 @@ uint8_t * __wasm_export_exports_quest_host_guest_perform(uint8_t * arg, size_t a
   return ptr;
 }
 
-// Ensure that the *_component_type.o object is linked in
-
-extern void __component_type_object_force_link_quest(void);
-__attribute__((used))
-void __component_type_object_force_link_quest_public_use_in_this_compilation_unit(void) {
-  __component_type_object_force_link_quest();
-}
