@@ -102,7 +102,7 @@ impl Context {
 
     /// One place in the payload, as a JSON Pointer: `/amount`, `/items/0/name`; none if there is none.
     pub fn field<T: DeserializeOwned>(&self, pointer: &str) -> Result<Option<T>> {
-        host::field(pointer).map(from_value).transpose().map_err(invalid_payload)
+        host::field(pointer).map(from_value).transpose().map_err(|error| at("invalid-payload", pointer, &error))
     }
 
     /// The operator's setting of that name for this quest.
@@ -309,8 +309,12 @@ fn invalid_payload(error: CodecError) -> crate::Error {
 }
 
 pub(crate) fn invalid_variable(name: &str, error: &CodecError) -> crate::Error {
-    let mut message = String::from(name);
+    at("invalid-variable", name, error)
+}
+
+fn at(code: &str, place: &str, error: &CodecError) -> crate::Error {
+    let mut message = String::from(place);
     message.push_str(": ");
     message.push_str(&error.to_string());
-    fail("invalid-variable", message)
+    fail(code, message)
 }
