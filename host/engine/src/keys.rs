@@ -37,6 +37,21 @@ pub fn dead_of(context: &str) -> String {
     format!("{context}.dead")
 }
 
+/// Hash: call's id to [`crate::model::Outcome`]. One a context: producers choose ids, and each context has its own.
+pub fn outcomes(context: &str) -> String {
+    format!("{context}.outcomes")
+}
+
+/// A call's place in [`OUTCOMES_ORDER`]. A context has no control characters, so the first line is the context.
+pub fn outcome_place(context: &str, id: &str) -> Vec<u8> {
+    format!("{context}\n{id}").into_bytes()
+}
+
+/// The context and the id of a place in [`OUTCOMES_ORDER`].
+pub fn outcome_at(place: &[u8]) -> Option<(&str, &str)> {
+    std::str::from_utf8(place).ok()?.split_once('\n')
+}
+
 /// Sorted set, all of score 0: the contexts that have a quest. What broadcasts go through.
 pub fn contexts(quest: &str) -> String {
     format!("{quest}.contexts")
@@ -59,9 +74,7 @@ pub const MESSAGES: &str = "messages";
 pub const DEAD: &str = "dead";
 /// Sorted set: dead letter's id to when it died.
 pub const DEAD_ORDER: &str = "dead_order";
-/// Hash: call's id to [`crate::record::Answer`].
-pub const OUTCOMES: &str = "outcomes";
-/// Sorted set: call's id to when its outcome was stored.
+/// Sorted set: [`outcome_place`] of a call to when its outcome was stored.
 pub const OUTCOMES_ORDER: &str = "outcomes_order";
 /// Hash: the partition's own counters and positions, as MessagePack. Fields stand below.
 pub const CURSORS: &str = "cursors";

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
-use crate::model::{Entry, Millis, Outcome, Value};
+use crate::model::{Entry, Millis, Value};
 
 /// A stored record.
 pub trait Record: Serialize + DeserializeOwned {
@@ -102,15 +102,6 @@ pub struct Message {
     pub payload: Value,
     /// When the event that caused it was accepted.
     pub at: Millis,
-}
-
-/// What became of a call.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Answer {
-    /// The context.
-    pub context: String,
-    /// The outcome.
-    pub outcome: Outcome,
 }
 
 /// An entry on its way to another partition.

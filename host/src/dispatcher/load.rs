@@ -63,6 +63,7 @@ pub(super) async fn turn(
     catalog: Arc<Catalog>,
 ) -> Result<Turn> {
     let store = &*shared.store;
+    let inbox_full = taken.behind >= shared.options.accept.inbox_max + shared.options.accept.reserve;
     let mut entries = Vec::with_capacity(taken.entries.len());
     for (stamp, bytes) in taken.entries {
         match Entry::from_bytes(&bytes) {
@@ -93,7 +94,7 @@ pub(super) async fn turn(
     }
     let (dead, dead_of) = dead_letters(store, number, partition, &entries, &names).await?;
     let config = shared.options.config.clone();
-    Ok(Turn { now: taken.now, horizon, entries, agenda, broadcast, catalog, config, dead, dead_of })
+    Ok(Turn { now: taken.now, horizon, entries, inbox_full, agenda, broadcast, catalog, config, dead, dead_of })
 }
 
 /// The next chunk of the broadcast that the partition is at, if there is one.

@@ -8,6 +8,7 @@ mod load;
 mod owner;
 mod ownership;
 mod relay;
+mod tidy;
 mod turns;
 
 use std::{
@@ -73,6 +74,10 @@ pub struct Pace {
     pub idle_poll_ms: u64,
     /// How long the outcome of a call is kept, in milliseconds.
     pub outcome_kept_ms: u64,
+    /// How often outcomes, dead letters and the broadcast log are swept, in milliseconds.
+    pub tidy_ms: u64,
+    /// Dead letters of one partition; past it the oldest are dropped, counted and said in the log.
+    pub dead_max: u64,
     /// Turns that run at once; more than cores, so that one endless quest does not stop the rest.
     pub turns_parallel: usize,
     /// Pause before a failed store call is tried again, in milliseconds; doubles up to 20 times it.
@@ -90,6 +95,8 @@ impl Default for Pace {
             relay_chunk: 256,
             idle_poll_ms: 1_000,
             outcome_kept_ms: 3_600_000,
+            tidy_ms: 60_000,
+            dead_max: 100_000,
             turns_parallel: 4,
             store_retry_ms: 50,
         }
@@ -111,6 +118,10 @@ pub struct Counters {
     pub regressions: AtomicU64,
     /// Entries that could not be decoded.
     pub unreadable: AtomicU64,
+    /// Dead letters dropped at the bound.
+    pub dead_dropped: AtomicU64,
+    /// The broadcast log's beginning, where this host trims it.
+    pub broadcasts_trimmed: AtomicU64,
 }
 
 /// Is told what happened, after it was committed.

@@ -8,12 +8,12 @@ use std::{
 use quest_engine::{
     keys,
     model::Millis,
-    partition::{Batch, Partition},
+    partition::{Answered, Batch, Partition},
 };
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-use super::{Shared, load, relay::Relays, turns};
+use super::{Shared, load, relay::Relays, tidy::Broom, turns};
 use crate::store::{Accept, Bell, Commit, Committed, Error, Grant, PartitionId, Read, Reply, Result, Token};
 
 /// Why an owner stopped.
@@ -84,7 +84,7 @@ struct Owner<'a> {
     /// The store's clock when it was last seen, and when that was here.
     clock: (Millis, Instant),
     commits: u64,
-    last_tidied: Instant,
+    broom: Broom,
 }
 
 impl<'a> Owner<'a> {
@@ -103,7 +103,7 @@ impl<'a> Owner<'a> {
             relays: Relays::default(),
             clock: (0, Instant::now()),
             commits: 0,
-            last_tidied: Instant::now(),
+            broom: Broom::new(),
         })
     }
 
@@ -131,20 +131,20 @@ impl<'a> Owner<'a> {
         };
         self.clock = (taken.now, Instant::now());
         let last = taken.entries.last().map(|(stamp, _)| *stamp);
-        let horizon = last.filter(|_| taken.more).unwrap_or(taken.clock);
+        let horizon = last.filter(|_| taken.behind > 0).unwrap_or(taken.clock);
         let count = taken.entries.len() as u64;
         let catalog = shared.quests.catalog();
         let broadcast = load::broadcast_chunk(shared, self.number, self.state(), &catalog).await?;
         let agenda = self.state().agenda(horizon, pace.turn_due_max);
-        let expired = self.expired(taken.now).await?;
-        let is_idle = count == 0 && agenda.is_empty() && broadcast.is_none() && expired.is_empty();
+        let chores = self.broom.look(shared, self.number, taken.now).await?;
+        let is_idle = count == 0 && agenda.is_empty() && broadcast.is_none() && chores.is_empty();
         if is_idle && !self.state().has_unsaved() {
             let moved = self.relay().await?;
             return Ok(if moved { Turned::Worked } else { Turned::Idle });
         }
         let turn = load::turn(shared, self.number, self.state(), taken, horizon, agenda, broadcast, catalog).await?;
         let Some(partition) = self.partition.take() else { return Ok(Turned::End(End::Lost)) };
-        let (partition, batch) = turns::run(shared, partition, turn, expired).await?;
+        let (partition, batch) = turns::run(shared, partition, turn, chores).await?;
         self.partition = Some(partition);
         if let Some(end) = self.commit(count, batch, stop).await? {
             return Ok(Turned::End(end));
@@ -177,7 +177,8 @@ impl<'a> Owner<'a> {
         self.consumed += count;
         Shared::count(&self.shared.counters.commits, 1);
         Shared::count(&self.shared.counters.entries, count);
-        for (host, id) in batch.answered {
+        self.broom.died(batch.dead.len());
+        for Answered { host, id, .. } in batch.answered {
             let bell = Bell::Outcome { host, partition: self.number, id };
             // A hint only: whoever waits also looks by itself.
             if let Err(error) = self.shared.store.ring(bell).await {
@@ -224,23 +225,6 @@ impl<'a> Owner<'a> {
             self.state().refill_wakes(names.collect());
         }
         Ok(())
-    }
-
-    /// Outcomes that were kept long enough; looked for once a minute.
-    async fn expired(&mut self, now: Millis) -> Result<Vec<Vec<u8>>> {
-        const EVERY: Duration = Duration::from_secs(60);
-        const MAX: u64 = 1_000;
-        if self.last_tidied.elapsed() < EVERY {
-            return Ok(Vec::new());
-        }
-        let below = now.saturating_sub(self.shared.options.pace.outcome_kept_ms);
-        let read = Read::SortedBelow { key: keys::OUTCOMES_ORDER.to_owned(), below, count: MAX };
-        let replies = self.shared.store.read(self.number, vec![read]).await?;
-        let Some(Reply::Scored(old)) = replies.into_iter().next() else { return Ok(Vec::new()) };
-        if (old.len() as u64) < MAX {
-            self.last_tidied = Instant::now();
-        }
-        Ok(old.into_iter().map(|(id, _)| id).collect())
     }
 
     /// Waits until there may be work: a bell, a due time, a blocked relay, or the poll that makes lost bells harmless.

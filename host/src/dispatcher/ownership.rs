@@ -4,7 +4,7 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet},
-    sync::Arc,
+    sync::{Arc, atomic::Ordering},
     time::Duration,
 };
 
@@ -73,7 +73,8 @@ pub(super) async fn run(shared: Arc<Shared>, stop: CancellationToken) {
             settled = true;
             tracing::info!(partitions = held.len(), "owns its share of the partitions");
         }
-        look_for_broadcasts(&shared).await;
+        // The broadcast bell may be lost: once a look, the owners are told to look themselves.
+        shared.broadcasts_end.store(u64::MAX, Ordering::Relaxed);
     }
     drain(&shared, held, owners).await;
 }
@@ -88,18 +89,13 @@ fn ring(shared: &Shared, bell: &Bell) -> bool {
             false
         }
         Bell::Broadcast => {
-            shared.broadcasts_end.store(u64::MAX, std::sync::atomic::Ordering::Relaxed);
+            shared.broadcasts_end.store(u64::MAX, Ordering::Relaxed);
             shared.bells.iter().for_each(tokio::sync::Notify::notify_one);
             false
         }
         Bell::Members | Bell::Released(_) => true,
         Bell::Outcome { .. } => false,
     }
-}
-
-/// The broadcast bell may be lost: once a look, the owners are told to look themselves.
-async fn look_for_broadcasts(shared: &Shared) {
-    shared.broadcasts_end.store(u64::MAX, std::sync::atomic::Ordering::Relaxed);
 }
 
 fn forget(shared: &Shared, held: &mut BTreeMap<PartitionId, Held>, ended: Option<PartitionId>) {

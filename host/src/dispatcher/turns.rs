@@ -4,7 +4,7 @@ use std::{sync::Arc, time::Instant};
 
 use quest_engine::partition::{Batch, Partition, Turn};
 
-use super::Shared;
+use super::{Shared, tidy::Chores};
 use crate::store::{Error, Result};
 
 /// Runs a turn and gives the partition back with what the turn came to. A turn ends early when its time is used up:
@@ -13,7 +13,7 @@ pub(super) async fn run(
     shared: &Arc<Shared>,
     mut partition: Partition,
     turn: Turn,
-    expired_outcomes: Vec<Vec<u8>>,
+    chores: Chores,
 ) -> Result<(Partition, Batch)> {
     let permit = shared.turns.acquire().await.map_err(|error| Error::Unavailable(error.to_string()))?;
     let quests = Arc::clone(&shared.quests);
@@ -22,7 +22,8 @@ pub(super) async fn run(
         let began = Instant::now();
         let mut actions = 0u64;
         partition.begin(turn);
-        partition.expire_outcomes(expired_outcomes);
+        partition.expire_outcomes(chores.outcomes);
+        partition.drop_oldest_dead(&chores.dead);
         while let Some(invocation) = partition.next() {
             partition.complete(quests.invoke(invocation));
             actions += 1;

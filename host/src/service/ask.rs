@@ -6,7 +6,7 @@ use quest_engine::{
     action::{Export, Invocation, LogLine},
     keys,
     model::{Body, Cause, Command, Entry, Outcome, ReplyTo, Value, check_context, check_name, partition_of},
-    record::{Answer, Instance, Record as _, Timer},
+    record::{Instance, Record as _, Timer},
 };
 use serde_json::{Value as Json, json};
 use tokio::time::Instant;
@@ -104,11 +104,10 @@ impl Service {
     /// What became of a call, if that is known (still, or yet).
     pub async fn outcome(&self, context: &str, id: &str) -> Result<Option<Outcome>> {
         let partition = partition_of(context, self.partitions);
-        let read = Read::HashField { key: keys::OUTCOMES.to_owned(), field: id.as_bytes().to_vec() };
+        let read = Read::HashField { key: keys::outcomes(context), field: id.as_bytes().to_vec() };
         let replies = self.store.read(partition, vec![read]).await?;
         let Some(Reply::Value(Some(bytes))) = replies.into_iter().next() else { return Ok(None) };
-        let answer = Answer::from_bytes(&bytes).map_err(|error| unreadable(&error))?;
-        Ok((answer.context == context).then_some(answer.outcome))
+        Outcome::from_bytes(&bytes).map(Some).map_err(|error| unreadable(&error))
     }
 
     /// Runs a query on committed state, here. Its log lines come with the answer.

@@ -152,8 +152,8 @@ pub struct Taken {
     pub clock: Millis,
     /// The entries with their stamps, oldest first.
     pub entries: Vec<Stamped>,
-    /// Whether there are more behind them.
-    pub more: bool,
+    /// How many more stand behind them.
+    pub behind: u64,
 }
 
 /// One atomic change of a partition.

@@ -4,12 +4,10 @@ use std::{collections::BTreeMap, sync::Arc};
 
 use quest_engine::{
     action::{Export, Invocation, Level as EngineLevel, LogLine as EngineLine},
-    keys,
     limits::{ActionLimits, EngineLimits},
     model::{Body, Catalog, Cause, Entry as EngineEntry, Millis, Outcome, QuestDefinition, ReplyTo, Value},
     partition::{Batch, Chunk, LoadedContext, Partition, Start, Turn},
-    record::{Answer, Record},
-    write::Write,
+    record::Record,
 };
 
 use super::seen::{Dead, Failed, LogLine, Message, Timer};
@@ -278,14 +276,7 @@ impl Driver {
                 attempts: letter.attempts,
             }
         }));
-        for write in batch.writes {
-            if let Write::HashSet { key, field, value } = write
-                && key == keys::OUTCOMES
-                && let (Ok(id), Ok(answer)) = (String::from_utf8(field), Answer::from_bytes(&value))
-            {
-                self.outcomes.insert(id, answer.outcome);
-            }
-        }
+        self.outcomes.extend(batch.answered.into_iter().map(|answered| (answered.id, answered.outcome)));
         for outgoing in self.partition.outgoing(usize::MAX) {
             // With one partition, only broadcasts go out.
             let next = outgoing.first + outgoing.entries.len() as u64;

@@ -1,6 +1,12 @@
 //! What an action did beyond its own variables and timers becomes entries and messages.
 
-use super::{Partition, context::Context, outbox::BROADCAST_LOG};
+use std::collections::BTreeMap;
+
+use super::{
+    Partition,
+    context::Context,
+    outbox::{BROADCAST_LOG, Outbox},
+};
 use crate::{
     action::{Changes, Effect, Failure, FailureKind, Seed},
     model::{Body, Cause, Entry, partition_of},
@@ -10,18 +16,27 @@ use crate::{
 impl Partition {
     /// Why the effects of an action cannot be taken in, if they cannot.
     pub(super) fn refuses(&self, context: &Context, waiting: &Waiting, changes: &Changes) -> Option<Failure> {
-        if changes.effects.is_empty() {
-            return None;
+        let (mut within, mut nearby, mut outward) = (0, 0, BTreeMap::<u16, usize>::new());
+        for effect in &changes.effects {
+            match self.target(&waiting.entry.context, effect) {
+                Target::World => {}
+                Target::Context => within += 1,
+                Target::Inbox => nearby += 1,
+                Target::Outbox(destination) => *outward.entry(destination).or_default() += 1,
+            }
         }
-        let emits = changes.effects.iter().filter(|effect| !matches!(effect, Effect::Publish { .. })).count();
+        let emits = within + nearby + outward.values().sum::<usize>();
         if emits > 0 && hops_after(waiting) > self.limits.hops_max {
             let message = format!("{} events led one to the next: a loop between quests?", self.limits.hops_max);
             return Some(Failure { kind: FailureKind::Permanent, code: "too-many-hops".to_owned(), message });
         }
-        let own = context.ready.len() + context.routed.len() + emits;
-        let accepted = self.progress.as_ref().map_or(0, |progress| progress.batch.accept.len()) + emits;
-        let largest = self.outboxes.values().map(super::outbox::Outbox::len).max().unwrap_or(0) + emits;
-        if own > self.limits.pending_max || largest.max(accepted) > self.limits.outbox_max {
+        let progress = self.progress.as_ref()?;
+        let is_full = (within > 0 && context.ready.len() + context.routed.len() + within > self.limits.pending_max)
+            || (nearby > 0 && (progress.inbox_full || progress.batch.accept.len() + nearby > self.limits.outbox_max))
+            || outward.iter().any(|(destination, more)| {
+                self.outboxes.get(destination).map_or(0, Outbox::len) + more > self.limits.outbox_max
+            });
+        if is_full {
             let message = "too many events from within are waiting; tried again when there is room".to_owned();
             return Some(Failure { kind: FailureKind::Transient, code: "too-many-pending".to_owned(), message });
         }
@@ -33,17 +48,13 @@ impl Partition {
         let hops = hops_after(waiting);
         for (index, effect) in effects.into_iter().enumerate() {
             let id = child_id(waiting, index);
-            let (target, body) = match effect {
+            let target = self.target(&waiting.entry.context, &effect);
+            let (context_name, body) = match effect {
                 Effect::Emit { context, name, payload } => (context, Body::Emit { name, payload }),
                 Effect::Send { context, quest, action, payload } => {
                     (context, Body::Send { quest, action, instance: None, name: None, payload })
                 }
-                Effect::Broadcast { name, payload } => {
-                    let body = Body::Emit { name, payload };
-                    let entry = Entry { context: String::new(), id, hops, reply: None, body };
-                    self.send_out(BROADCAST_LOG, &entry);
-                    continue;
-                }
+                Effect::Broadcast { name, payload } => (String::new(), Body::Emit { name, payload }),
                 Effect::Add { quest, context } => (context, Body::Add { quest }),
                 Effect::Remove { quest, context } => (context, Body::Remove { quest }),
                 Effect::Publish { topic, payload } => {
@@ -51,21 +62,38 @@ impl Partition {
                     continue;
                 }
             };
-            let entry = Entry { context: target, id, hops, reply: None, body };
-            if entry.context == waiting.entry.context {
-                // Within a context a consequence inherits the stamp of its cause.
-                let place = self.place();
-                context.ready.insert((waiting.stamp, place), Waiting { stamp: waiting.stamp, counted: false, entry });
-                continue;
-            }
-            match partition_of(&entry.context, self.partitions) {
-                here if here == self.number => {
+            let entry = Entry { context: context_name, id, hops, reply: None, body };
+            match target {
+                Target::World => {}
+                Target::Context => {
+                    // Within a context a consequence inherits the stamp of its cause.
+                    let (stamp, place) = (waiting.stamp, self.place());
+                    context.ready.insert((stamp, place), Waiting { stamp, counted: false, entry });
+                }
+                Target::Inbox => {
                     if let Some(progress) = self.progress.as_mut() {
                         progress.batch.accept.push(entry);
                     }
                 }
-                destination => self.send_out(destination, &entry),
+                Target::Outbox(destination) => self.send_out(destination, &entry),
             }
+        }
+    }
+
+    /// Where an effect of an action in the context `from` goes.
+    fn target(&self, from: &str, effect: &Effect) -> Target {
+        let to = match effect {
+            Effect::Publish { .. } => return Target::World,
+            Effect::Broadcast { .. } => return Target::Outbox(BROADCAST_LOG),
+            Effect::Emit { context, .. }
+            | Effect::Send { context, .. }
+            | Effect::Add { context, .. }
+            | Effect::Remove { context, .. } => context,
+        };
+        match partition_of(to, self.partitions) {
+            _ if to == from => Target::Context,
+            here if here == self.number => Target::Inbox,
+            destination => Target::Outbox(destination),
         }
     }
 
@@ -85,6 +113,18 @@ impl Partition {
         self.messages_next += 1;
         self.dirty.insert(crate::keys::MESSAGES_NEXT);
     }
+}
+
+/// Where an effect goes.
+enum Target {
+    /// To consumers.
+    World,
+    /// To the context that it comes from, in the same turn.
+    Context,
+    /// To another context of the partition, through its inbox.
+    Inbox,
+    /// To another partition, or the broadcast log.
+    Outbox(u16),
 }
 
 /// Time passes at a timer, so what follows it is no loop.

@@ -31,7 +31,7 @@ use std::{
 pub use broadcast::Chunk;
 pub use context::LoadedContext;
 pub use outbox::{BROADCAST_LOG, Outgoing};
-pub use turn::{Batch, Happened, Happening, Turn};
+pub use turn::{Answered, Batch, Happened, Happening, Turn};
 
 use context::Context;
 use outbox::Outbox;

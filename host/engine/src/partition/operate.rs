@@ -3,7 +3,7 @@
 use super::{Happened, Happening, Partition, context::Context};
 use crate::{
     keys,
-    model::{Body, Cause, Command, Entry, Millis, Outcome, Value},
+    model::{Body, Cause, Command, DeadLetter, Entry, Millis, Outcome, Value},
     record::{Timer, Waiting},
     write::Write,
 };
@@ -49,6 +49,7 @@ impl Partition {
         }
         writes.push(Write::Delete { key: format!("{name}.ids") });
         writes.push(Write::Delete { key: keys::dead_of(name) });
+        writes.push(Write::Delete { key: keys::outcomes(name) });
     }
 
     fn retry_dead(&mut self, context: &mut Context, name: &str, id: &str) -> Result<(), Refused> {
@@ -72,6 +73,15 @@ impl Partition {
         progress.dead.remove(id).filter(|dead| dead.entry.context == name).ok_or_else(no_such_dead)?;
         erase_dead(&mut progress.batch.writes, name, id);
         Ok(())
+    }
+
+    /// Drops dead letters past a bound, in the batch of the turn in progress.
+    pub fn drop_oldest_dead(&mut self, letters: &[DeadLetter]) {
+        let Some(progress) = self.progress.as_mut() else { return };
+        for letter in letters {
+            progress.dead.remove(&letter.id);
+            erase_dead(&mut progress.batch.writes, &letter.entry.context, &letter.id);
+        }
     }
 
     fn move_timer(&mut self, context: &mut Context, quest: &str, timer: &str, due: Millis) -> Result<(), Refused> {

@@ -10,7 +10,7 @@ use crate::{
     action::LogLine,
     keys,
     model::{Catalog, Cause, DeadLetter, Entry, Millis, Outcome},
-    record::{Answer, Message, Record, Waiting},
+    record::{Message, Record, Waiting},
     write::Write,
 };
 
@@ -23,6 +23,8 @@ pub struct Turn {
     pub horizon: Millis,
     /// New inbox entries with their stamps, in order.
     pub entries: Vec<(Millis, Entry)>,
+    /// Whether the inbox behind them is at the bound for entries from within: actions that would add to it are tried again later.
+    pub inbox_full: bool,
     /// Contexts to look at besides: due, or with a backlog.
     pub agenda: Vec<String>,
     /// The next chunk of a broadcast.
@@ -46,14 +48,27 @@ pub struct Batch {
     pub settled: Vec<(String, u64)>,
     /// Entries for this partition's own inbox.
     pub accept: Vec<Entry>,
-    /// Answers that were stored, with the host that waits and the call's id.
-    pub answered: Vec<(String, String)>,
+    /// Answers that were stored.
+    pub answered: Vec<Answered>,
     /// Messages published.
     pub messages: Vec<Message>,
     /// Dead letters made.
     pub dead: Vec<DeadLetter>,
     /// What happened, for people.
     pub happenings: Vec<Happening>,
+}
+
+/// An answer that was stored, and who waits for it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Answered {
+    /// The host that was asked.
+    pub host: String,
+    /// The context.
+    pub context: String,
+    /// The call's id.
+    pub id: String,
+    /// What became of the call.
+    pub outcome: Outcome,
 }
 
 /// One thing that happened, for the live log and `tail`. Told after the commit.
@@ -122,6 +137,7 @@ pub enum Happened {
 pub(super) struct Progress {
     pub(super) now: Millis,
     pub(super) horizon: Millis,
+    pub(super) inbox_full: bool,
     pub(super) catalog: Arc<Catalog>,
     pub(super) config: BTreeMap<String, Arc<BTreeMap<String, String>>>,
     pub(super) dead: BTreeMap<String, DeadLetter>,
@@ -160,6 +176,7 @@ impl Partition {
         self.progress = Some(Progress {
             now: turn.now,
             horizon: turn.horizon,
+            inbox_full: turn.inbox_full,
             catalog: turn.catalog,
             config: turn.config,
             dead: turn.dead,
@@ -233,24 +250,28 @@ impl Partition {
     }
 
     /// Removes stored outcomes that nobody asked for in time, in the batch of the turn in progress.
-    pub fn expire_outcomes(&mut self, ids: Vec<Vec<u8>>) {
+    /// `places` are members of [`keys::OUTCOMES_ORDER`].
+    pub fn expire_outcomes(&mut self, places: Vec<Vec<u8>>) {
         let Some(progress) = self.progress.as_mut() else { return };
-        for id in ids {
-            let writes = &mut progress.batch.writes;
-            writes.push(Write::HashRemove { key: keys::OUTCOMES.to_owned(), field: id.clone() });
-            writes.push(Write::SortedRemove { key: keys::OUTCOMES_ORDER.to_owned(), member: id });
+        let writes = &mut progress.batch.writes;
+        for place in places {
+            if let Some((context, id)) = keys::outcome_at(&place) {
+                writes.push(Write::HashRemove { key: keys::outcomes(context), field: id.as_bytes().to_vec() });
+            }
+            writes.push(Write::SortedRemove { key: keys::OUTCOMES_ORDER.to_owned(), member: place });
         }
     }
 
     /// Stores an answer, if anybody waits for one.
     pub(super) fn answer(&mut self, entry: &Entry, outcome: Outcome) {
         let (Some(reply), Some(progress)) = (&entry.reply, self.progress.as_mut()) else { return };
-        let answer = Answer { context: entry.context.clone(), outcome };
-        let (field, now) = (entry.id.as_bytes().to_vec(), progress.now);
+        let (key, field) = (keys::outcomes(&entry.context), entry.id.as_bytes().to_vec());
+        let member = keys::outcome_place(&entry.context, &entry.id);
         let writes = &mut progress.batch.writes;
-        writes.push(Write::HashSet { key: keys::OUTCOMES.to_owned(), field: field.clone(), value: answer.to_bytes() });
-        writes.push(Write::SortedSet { key: keys::OUTCOMES_ORDER.to_owned(), member: field, score: now });
-        progress.batch.answered.push((reply.host.clone(), entry.id.clone()));
+        writes.push(Write::HashSet { key, field, value: outcome.to_bytes() });
+        writes.push(Write::SortedSet { key: keys::OUTCOMES_ORDER.to_owned(), member, score: progress.now });
+        let (context, id) = (entry.context.clone(), entry.id.clone());
+        progress.batch.answered.push(Answered { host: reply.host.clone(), context, id, outcome });
     }
 
     /// Answers that it will not happen, if anybody waits.

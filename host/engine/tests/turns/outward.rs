@@ -2,6 +2,7 @@
 
 use quest_engine::{
     action::{Changes, Effect},
+    keys,
     limits::EngineLimits,
     model::{Body, Value},
     partition::BROADCAST_LOG,
@@ -79,4 +80,64 @@ fn other_contexts_and_broadcasts_leave_as_entries_from_within() {
     assert_eq!((accepted.len(), accepted[0].context.as_str(), accepted[0].hops), (1, "v", 1));
     assert_eq!(world.outgoing.len(), 1);
     assert_eq!(world.outgoing[0].0, BROADCAST_LOG);
+}
+
+#[test]
+fn each_context_has_its_own_call_ids() {
+    let mut world = World::new(vec![(quest("q", &[("ask", "")]), |run| {
+        Ok(Changes { reply: Some(Value::Text(run.context.clone())), ..Changes::default() })
+    })]);
+    world.add("u", "q").add("v", "q").run();
+    let ask = || Body::Send {
+        quest: "q".to_owned(),
+        action: "ask".to_owned(),
+        instance: None,
+        name: None,
+        payload: Value::Null,
+    };
+    world.accept_as("u", "same", ask()).accept_as("v", "same", ask()).run();
+    assert_eq!(world.answers[2..], ["Answered(Text(\"u\"))", "Answered(Text(\"v\"))"]);
+    assert_eq!((world.outcomes_of("u"), world.outcomes_of("v")), (2, 2));
+    let places = world.sorted(keys::OUTCOMES_ORDER);
+    assert_eq!(places.len(), 4);
+    world.sweep(|partition| partition.expire_outcomes(places));
+    assert_eq!((world.outcomes_of("u"), world.outcomes_of("v")), (0, 0));
+    assert_eq!(world.sorted(keys::OUTCOMES_ORDER), Vec::<Vec<u8>>::new());
+}
+
+#[test]
+fn a_full_inbox_stops_only_what_would_add_to_it() {
+    let mut world =
+        World::new(vec![(quest("q", &[("near", "near"), ("own", "own")]), |run| match run.action.as_str() {
+            "near" => Ok(effects(vec![emit("v", "x")])),
+            "own" => Ok(effects(vec![emit("u", "x")])),
+            _ => Ok(count(run)),
+        })]);
+    world.add("u", "q").run();
+    world.inbox_full = true;
+    world.emit("u", "own").emit("u", "near").run();
+    assert_eq!(world.runs[1..], ["q.own@1000", "q.near@1000"]);
+    assert!(world.batches.iter().all(|batch| batch.accept.is_empty()));
+    world.inbox_full = false;
+    world.sleep(600_000).run();
+    assert_eq!(world.batches.iter().flat_map(|batch| &batch.accept).count(), 1, "tried again when there was room");
+    assert!(world.dead.is_empty());
+}
+
+#[test]
+fn dead_letters_past_a_bound_go_whole() {
+    let mut world = World::new(vec![(quest("q", &[("x", "e")]), |run| match run.action.as_str() {
+        "x" => Err(crate::world::permanent()),
+        _ => Ok(count(run)),
+    })]);
+    world.add("u", "q").emit("u", "e").emit("u", "e").run();
+    let oldest = world.dead[..1].to_vec();
+    world.sweep(|partition| partition.drop_oldest_dead(&oldest));
+    let left = vec![world.dead[1].id.as_bytes().to_vec()];
+    assert_eq!(world.sorted(keys::DEAD_ORDER), left);
+    assert_eq!(world.sorted(&keys::dead_of("u")), left);
+}
+
+fn emit(context: &str, name: &str) -> Effect {
+    Effect::Emit { context: context.to_owned(), name: name.to_owned(), payload: Value::Null }
 }

@@ -124,4 +124,5 @@ fn forget_leaves_no_key() {
     assert!(world.keys_of("u").len() > 4, "{:?}", world.keys_of("u"));
     world.accept("u", Body::Operate(Command::Forget)).run();
     assert_eq!(world.keys_of("u"), Vec::<String>::new());
+    assert_eq!(world.outcomes_of("u"), 1, "the answer of `forget` itself, until it is swept");
 }

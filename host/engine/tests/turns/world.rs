@@ -9,7 +9,7 @@ use quest_engine::{
     action::{Changes, Effect, Failure, FailureKind, Invocation, Ran, TimerSet},
     keys,
     limits::EngineLimits,
-    model::{Body, Catalog, DeadLetter, Entry, Millis, QuestDefinition, ReplyTo, Value},
+    model::{Body, Catalog, DeadLetter, Entry, Millis, Outcome, QuestDefinition, ReplyTo, Value},
     partition::{Batch, Happened, LoadedContext, Partition, Start, Turn},
     record::{Instance, Record, Timer, Waiting},
     write::Write,
@@ -36,6 +36,8 @@ pub struct World {
     limits: Arc<EngineLimits>,
     pub now: Millis,
     ids: u64,
+    /// Whether the store's inbox stands at the bound for entries from within.
+    pub inbox_full: bool,
     /// `quest.action@stamp` of every run, in order, with its attempt when it is not the first.
     pub runs: Vec<String>,
     pub dead: Vec<DeadLetter>,
@@ -100,6 +102,7 @@ impl World {
             limits,
             now: 1_000,
             ids: 0,
+            inbox_full: false,
             runs: Vec::new(),
             dead: Vec::new(),
             ignored: Vec::new(),
@@ -112,8 +115,14 @@ impl World {
     /// Accepts an entry now.
     pub fn accept(&mut self, context: &str, body: Body) -> &mut Self {
         self.ids += 1;
+        let id = format!("e{}", self.ids);
+        self.accept_as(context, &id, body)
+    }
+
+    /// Accepts an entry with an id.
+    pub fn accept_as(&mut self, context: &str, id: &str, body: Body) -> &mut Self {
         let reply = Some(ReplyTo { host: "test".to_owned() });
-        let entry = Entry { context: context.to_owned(), id: format!("e{}", self.ids), hops: 0, reply, body };
+        let entry = Entry { context: context.to_owned(), id: id.to_owned(), hops: 0, reply, body };
         self.inbox.push_back((self.now, entry));
         self
     }
@@ -181,6 +190,7 @@ impl World {
             now: self.now,
             horizon,
             entries,
+            inbox_full: self.inbox_full,
             agenda,
             catalog: Arc::clone(&self.catalog),
             dead: dead.collect(),
@@ -211,9 +221,10 @@ impl World {
         for entry in &batch.accept {
             self.inbox.push_back((self.now, entry.clone()));
         }
-        for (_, id) in &batch.answered {
-            let bytes = &self.stored.hashes[keys::OUTCOMES][id.as_bytes()];
-            self.answers.push(format!("{:?}", quest_engine::record::Answer::from_bytes(bytes).unwrap().outcome));
+        for answered in &batch.answered {
+            let bytes = &self.stored.hashes[&keys::outcomes(&answered.context)][answered.id.as_bytes()];
+            assert_eq!(Outcome::from_bytes(bytes).unwrap(), answered.outcome);
+            self.answers.push(format!("{:?}", answered.outcome));
         }
         for outgoing in self.partition.outgoing(1_000) {
             for bytes in &outgoing.entries {
@@ -284,13 +295,37 @@ impl World {
         self.dead.iter().map(|dead| dead.code.as_str()).collect()
     }
 
-    /// Keys that hold anything, beside the partition's own.
+    /// Keys that hold anything of a context's state, beside the partition's own and the answers that wait to be fetched.
     pub fn keys_of(&self, context: &str) -> Vec<String> {
         let stored = &self.stored;
         let hashes = stored.hashes.iter().filter(|(_, hash)| !hash.is_empty()).map(|(key, _)| key);
         let lists = stored.lists.iter().filter(|(_, list)| !list.is_empty()).map(|(key, _)| key);
         let sorted = stored.sorted.iter().filter(|(_, sorted)| !sorted.is_empty()).map(|(key, _)| key);
-        hashes.chain(lists).chain(sorted).filter(|key| key.starts_with(&format!("{context}."))).cloned().collect()
+        hashes
+            .chain(lists)
+            .chain(sorted)
+            .filter(|key| key.starts_with(&format!("{context}.")) && **key != keys::outcomes(context))
+            .cloned()
+            .collect()
+    }
+
+    /// How many outcomes of calls a context has.
+    pub fn outcomes_of(&self, context: &str) -> usize {
+        self.stored.hashes.get(&keys::outcomes(context)).map_or(0, BTreeMap::len)
+    }
+
+    /// Members of a sorted set.
+    pub fn sorted(&self, key: &str) -> Vec<Vec<u8>> {
+        self.stored.sorted.get(key).into_iter().flat_map(|sorted| sorted.keys().cloned()).collect()
+    }
+
+    /// One turn in which only what `sweep` says happens.
+    pub fn sweep(&mut self, sweep: impl FnOnce(&mut Partition)) {
+        self.reload();
+        self.partition.begin(Turn { now: self.now, horizon: self.now, ..Turn::default() });
+        sweep(&mut self.partition);
+        let batch = self.partition.finish();
+        self.take_in(batch);
     }
 }
 

@@ -142,7 +142,8 @@ impl Machine {
             .map(stamped)
             .collect::<Result<Vec<_>>>()?;
         let clock = name(partition, keys::CLOCK).number(pairs)?;
-        Ok(Taken { now, clock, more: from.saturating_add(entries.len() as u64) < next, entries })
+        let behind = next.saturating_sub(from.saturating_add(entries.len() as u64));
+        Ok(Taken { now, clock, behind, entries })
     }
 
     /// See `Store::commit`.

@@ -256,10 +256,10 @@ impl Store for Redis {
         let mut call = Call::new(&connection::TAKE, &keys);
         call.arg(token.to_string()).arg(from).arg(count.min(1 << 40));
         call.arg(fence.map_or_else(String::new, |fence| fence.to_string()));
-        let taken: Option<(String, String, bool, Vec<Vec<u8>>)> = self.connection.run(&call).await?;
-        let Some((now, clock, more, entries)) = taken else { return Ok(None) };
+        let taken: Option<(String, String, u64, Vec<Vec<u8>>)> = self.connection.run(&call).await?;
+        let Some((now, clock, behind, entries)) = taken else { return Ok(None) };
         let entries = entries.into_iter().map(stamped).collect::<Result<_>>()?;
-        Ok(Some(Taken { now: number(&now)?, clock: number(&clock)?, entries, more }))
+        Ok(Some(Taken { now: number(&now)?, clock: number(&clock)?, entries, behind }))
     }
 
     async fn commit(&self, partition: PartitionId, token: Token, commit: Commit) -> Result<Committed> {

@@ -199,7 +199,7 @@ async fn run(store: &dyn quest_host::store::Store, step: &Step) -> (String, Lear
             let taken = store.take(partition, token, from, count, None).await.unwrap();
             let entries =
                 |entries: Vec<(u64, Vec<u8>)>| entries.into_iter().map(|(_, bytes)| bytes).collect::<Vec<_>>();
-            format!("{:?}", taken.map(|taken| (entries(taken.entries), taken.more)))
+            format!("{:?}", taken.map(|taken| (entries(taken.entries), taken.behind)))
         }
         Step::Commit(partition, token, commit) => {
             let committed = store.commit(partition, token, commit).await.unwrap();

@@ -12,6 +12,5 @@ end
 local offset = math.max(0, tonumber(ARGV[2]) - tonumber(redis.call('GET', KEYS[2]) or 0))
 local count, entries = tonumber(ARGV[3]), {}
 if count > 0 then entries = redis.call('LRANGE', KEYS[3], number_text(offset), number_text(offset + count - 1)) end
-local more = 0
-if offset + #entries < redis.call('LLEN', KEYS[3]) then more = 1 end
-return { number_text(now), number_text(clock), more, entries }
+local behind = math.max(0, redis.call('LLEN', KEYS[3]) - offset - #entries)
+return { number_text(now), number_text(clock), behind, entries }

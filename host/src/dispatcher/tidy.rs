@@ -1,0 +1,142 @@
+//! What has to be swept now and then: outcomes that nobody asked for, dead letters past their bound, the end of the broadcast log.
+
+use std::{sync::atomic::Ordering, time::Duration};
+
+use futures_util::future::try_join_all;
+use quest_engine::{
+    keys,
+    model::{DeadLetter, Millis},
+    record::{BroadcastCursor, Record as _},
+};
+use tokio::time::Instant;
+
+use super::Shared;
+use crate::store::{Error, PartitionId, Read, Reply, Result, Store};
+
+/// Outcomes, or dead letters, that one turn removes: a commit stays small.
+const CHORES_MAX: u64 = 1_000;
+/// The partition whose owner trims the broadcast log for all.
+const TRIMMER: PartitionId = 0;
+
+/// What a turn is to remove.
+#[derive(Debug, Default)]
+pub(super) struct Chores {
+    /// Places of outcomes in their order.
+    pub outcomes: Vec<Vec<u8>>,
+    /// The oldest dead letters.
+    pub dead: Vec<DeadLetter>,
+}
+
+impl Chores {
+    pub(super) fn is_empty(&self) -> bool {
+        self.outcomes.is_empty() && self.dead.is_empty()
+    }
+}
+
+/// When one partition was last swept.
+#[derive(Debug)]
+pub(super) struct Broom {
+    swept: Instant,
+    died: u64,
+    /// The broadcast log's beginning, as far as this owner trimmed it.
+    trimmed: u64,
+}
+
+impl Broom {
+    pub(super) fn new() -> Self {
+        Self { swept: Instant::now(), died: 0, trimmed: 0 }
+    }
+
+    /// Dead letters were made: many bring the next look forward.
+    pub(super) fn died(&mut self, count: usize) {
+        self.died += count as u64;
+    }
+
+    /// How long until the next look is due.
+    pub(super) fn due_in(&self, shared: &Shared) -> Duration {
+        Duration::from_millis(shared.options.pace.tidy_ms).saturating_sub(self.swept.elapsed())
+    }
+
+    /// What there is to sweep, if a look is due.
+    pub(super) async fn look(&mut self, shared: &Shared, number: PartitionId, now: Millis) -> Result<Chores> {
+        let pace = &shared.options.pace;
+        if !self.due_in(shared).is_zero() && self.died <= pace.dead_max / 8 {
+            return Ok(Chores::default());
+        }
+        let store = &*shared.store;
+        let below = now.saturating_sub(pace.outcome_kept_ms);
+        let reads = vec![
+            Read::SortedBelow { key: keys::OUTCOMES_ORDER.to_owned(), below, count: CHORES_MAX },
+            Read::Length { key: keys::DEAD_ORDER.to_owned() },
+        ];
+        let mut replies = store.read(number, reads).await?.into_iter();
+        let outcomes = places(replies.next());
+        let dead = match replies.next() {
+            Some(Reply::Count(count)) => count.saturating_sub(pace.dead_max),
+            _ => 0,
+        };
+        let dead = oldest_dead(store, number, dead.min(CHORES_MAX)).await?;
+        if number == TRIMMER {
+            self.trim(shared).await?;
+        }
+        // As many as fit: there may be more, so the next turn looks again.
+        let more = [outcomes.len(), dead.len()].contains(&(CHORES_MAX as usize));
+        if !more {
+            (self.swept, self.died) = (Instant::now(), 0);
+        }
+        Shared::count(&shared.counters.dead_dropped, dead.len() as u64);
+        if !dead.is_empty() {
+            tracing::warn!(
+                partition = number,
+                count = dead.len(),
+                max = pace.dead_max,
+                "dropped the oldest dead letters"
+            );
+        }
+        Ok(Chores { outcomes, dead })
+    }
+
+    /// Drops the part of the broadcast log that every partition is past. One that never ran stands at the beginning, and holds it.
+    async fn trim(&mut self, shared: &Shared) -> Result<()> {
+        let cursors = (0..shared.options.partitions).map(|partition| position(&*shared.store, partition));
+        let Some(upto) = try_join_all(cursors).await?.into_iter().min() else { return Ok(()) };
+        if upto > self.trimmed {
+            shared.store.trim_broadcasts(upto, 0).await?;
+            self.trimmed = upto;
+            shared.counters.broadcasts_trimmed.store(upto, Ordering::Relaxed);
+        }
+        Ok(())
+    }
+}
+
+/// The broadcast that a partition is at.
+async fn position(store: &dyn Store, partition: PartitionId) -> Result<u64> {
+    let read = Read::HashField { key: keys::CURSORS.to_owned(), field: keys::BROADCAST.as_bytes().to_vec() };
+    match store.read(partition, vec![read]).await?.into_iter().next() {
+        Some(Reply::Value(Some(bytes))) => {
+            BroadcastCursor::from_bytes(&bytes).map(|cursor| cursor.entry).map_err(|e| Error::Unusable(e.to_string()))
+        }
+        _ => Ok(0),
+    }
+}
+
+async fn oldest_dead(store: &dyn Store, number: PartitionId, count: u64) -> Result<Vec<DeadLetter>> {
+    if count == 0 {
+        return Ok(Vec::new());
+    }
+    let read = Read::SortedBelow { key: keys::DEAD_ORDER.to_owned(), below: 1 << 53, count };
+    let ids = places(store.read(number, vec![read]).await?.into_iter().next());
+    let reads = ids.into_iter().map(|field| Read::HashField { key: keys::DEAD.to_owned(), field }).collect();
+    let letters = store.read(number, reads).await?.into_iter().filter_map(|reply| match reply {
+        Reply::Value(Some(bytes)) => Some(DeadLetter::from_bytes(&bytes).map_err(|e| Error::Unusable(e.to_string()))),
+        _ => None,
+    });
+    letters.collect()
+}
+
+fn places(reply: Option<Reply>) -> Vec<Vec<u8>> {
+    match reply {
+        Some(Reply::Scored(scored)) => scored.into_iter().map(|(member, _)| member).collect(),
+        _ => Vec::new(),
+    }
+}
