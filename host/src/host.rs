@@ -3,7 +3,7 @@
 use std::{
     net::SocketAddr,
     path::{Path, PathBuf},
-    sync::Arc,
+    sync::{Arc, atomic::AtomicU64},
     time::Instant,
 };
 
@@ -115,6 +115,7 @@ impl Host {
             settings.config.iter().map(|(quest, values)| (quest.clone(), Arc::new(values.clone()))).collect();
         let quests: Arc<dyn Quests> = Arc::clone(&registry) as Arc<dyn Quests>;
         let accept = settings.accept.bounds();
+        let stop = CancellationToken::new();
         let service = Service::new(
             Arc::clone(&store),
             Arc::clone(&quests),
@@ -122,6 +123,7 @@ impl Host {
             report.partitions,
             accept,
             config.clone(),
+            stop.clone(),
         );
         let options = Options {
             host: id,
@@ -132,10 +134,15 @@ impl Host {
             config,
         };
         let told = service.clone();
-        let on_happened = Arc::new(move |partition, happenings| told.happened(partition, happenings));
-        let dispatcher = Dispatcher::start(Arc::clone(&store), quests, options, on_happened);
-        let stop = CancellationToken::new();
+        let on_committed = Arc::new(move |partition, news| told.committed(partition, news));
+        let dispatcher = Dispatcher::start(Arc::clone(&store), quests, options, on_committed);
         let mut background = tokio::task::JoinSet::new();
+        let listener_of_bells = service.clone();
+        background.spawn(async move {
+            listener_of_bells.listen().await;
+            Ok(())
+        });
+        let rejected = Arc::new(AtomicU64::new(0));
         let api = Api {
             service: service.clone(),
             registry: Arc::clone(&registry),
@@ -144,6 +151,8 @@ impl Host {
                 token: (!settings.token.is_empty()).then(|| settings.token.clone()),
                 loopback: address.ip().is_loopback(),
             }),
+            status: dispatcher.status(),
+            rejected: Arc::clone(&rejected),
             started: Instant::now(),
             stop: stop.clone(),
         };
@@ -156,7 +165,7 @@ impl Host {
                 partitions: report.partitions,
                 bounds: accept,
                 lease_ms: settings.pace.lease_ms,
-                rejected: Arc::default(),
+                rejected,
             };
             let stopped = stop.clone();
             background.spawn(async move {

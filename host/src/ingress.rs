@@ -32,8 +32,9 @@ use crate::{
 
 /// Entries of one move.
 const CHUNK: u64 = 512;
-/// How often an empty list is looked at: producers ring no bell.
-const LOOK: Duration = Duration::from_millis(50);
+/// How often an empty list is looked at: producers ring no bell. Soon after it had something, then less and less often.
+const LOOK_MIN: Duration = Duration::from_millis(5);
+const LOOK_MAX: Duration = Duration::from_millis(250);
 /// The pause before a full inbox, or a store that does not answer, is tried again.
 const PAUSE: Duration = Duration::from_millis(200);
 /// The name under which inboxes remember the list's numbers.
@@ -71,7 +72,7 @@ impl Mover {
                 Ok(None) => {}
                 Err(error) => tracing::warn!(list = self.list, %error, "could not claim the list"),
             }
-            wait(&stop, Duration::from_millis(self.lease_ms / 4).max(LOOK)).await;
+            wait(&stop, Duration::from_millis(self.lease_ms / 4).max(LOOK_MAX)).await;
         }
     }
 
@@ -79,6 +80,7 @@ impl Mover {
     async fn hold(&self, list: &IngressList<'_>, token: Token, stop: &CancellationToken) -> Result<()> {
         let period = Duration::from_millis(self.lease_ms / 3);
         let mut renewed = Instant::now();
+        let mut look = LOOK_MIN;
         while !stop.is_cancelled() {
             if renewed.elapsed() > period {
                 if !list.renew(token, self.lease_ms).await? {
@@ -88,9 +90,11 @@ impl Mover {
             }
             let (base, entries) = list.peek(CHUNK).await?;
             if entries.is_empty() {
-                wait(stop, LOOK).await;
+                wait(stop, look).await;
+                look = (look * 2).min(LOOK_MAX);
                 continue;
             }
+            look = LOOK_MIN;
             let (sorted, rejected) = self.sort(base, &entries);
             if !self.move_all(sorted).await? {
                 wait(stop, PAUSE).await;

@@ -6,7 +6,11 @@ mod guard;
 mod routes;
 mod streams;
 
-use std::{net::SocketAddr, sync::Arc, time::Instant};
+use std::{
+    net::SocketAddr,
+    sync::{Arc, atomic::AtomicU64},
+    time::Instant,
+};
 
 pub(crate) use streams::view;
 
@@ -21,6 +25,7 @@ use serde_json::{Value, json};
 use tokio_util::sync::CancellationToken;
 
 use crate::{
+    dispatcher::Status,
     service::{Error, Kind, Service},
     wasm::Registry,
 };
@@ -42,6 +47,10 @@ pub struct Api {
     pub store: Arc<Value>,
     /// Who may ask.
     pub access: Arc<Access>,
+    /// How the dispatcher is doing.
+    pub status: Status,
+    /// Entries of existing producers that could not be understood.
+    pub rejected: Arc<AtomicU64>,
     /// When the host started.
     pub started: Instant,
     /// Ends streams when the host stops.

@@ -7,17 +7,21 @@ pub(crate) mod ask;
 mod messages;
 pub(crate) mod producer;
 mod reads;
+mod waiters;
 
 use std::{collections::BTreeMap, sync::Arc};
 
 use quest_engine::{
     model::{Entry, partition_of},
     partition::Happening,
-    record::Record as _,
 };
 use serde::Serialize;
 use serde_json::Value as Json;
-use tokio::sync::broadcast;
+use tokio::sync::{
+    Notify,
+    broadcast::{self, error::RecvError},
+};
+use tokio_util::sync::CancellationToken;
 
 pub use ask::Answered;
 pub use messages::{Page, PublishedMessage};
@@ -25,10 +29,11 @@ pub use producer::{Produced, parse as produce};
 pub use reads::{DeadView, InstanceView, TimerView};
 
 use crate::{
-    dispatcher::QuestConfig,
+    dispatcher::{News, QuestConfig},
     quests::Quests,
-    store::{self, Accept, AcceptBounds, Acceptance, Full, PartitionId, Store},
+    store::{self, Accept, AcceptBounds, Acceptance, Bell, Full, PartitionId, Store},
 };
+use waiters::Waiters;
 
 /// Happenings that a slow reader of `tail` may be behind before it misses some (and is told so).
 const HAPPENINGS_MAX: usize = 4_096;
@@ -43,6 +48,11 @@ pub struct Service {
     bounds: AcceptBounds,
     config: QuestConfig,
     happenings: broadcast::Sender<(PartitionId, Arc<Happening>)>,
+    waiters: Arc<Waiters>,
+    /// Rung for messages that this host committed.
+    published: Arc<Notify>,
+    /// Ends every wait when the host stops.
+    stop: CancellationToken,
 }
 
 /// Which kind of trouble a request met.
@@ -125,8 +135,11 @@ impl Service {
         partitions: PartitionId,
         bounds: AcceptBounds,
         config: QuestConfig,
+        stop: CancellationToken,
     ) -> Self {
-        Self { store, quests, host, partitions, bounds, config, happenings: broadcast::channel(HAPPENINGS_MAX).0 }
+        let happenings = broadcast::channel(HAPPENINGS_MAX).0;
+        let (waiters, published) = (Arc::default(), Arc::default());
+        Self { store, quests, host, partitions, bounds, config, happenings, waiters, published, stop }
     }
 
     /// The quests served here.
@@ -134,11 +147,33 @@ impl Service {
         &self.quests
     }
 
-    /// Passes on what happened; the dispatcher calls it after each commit.
-    pub fn happened(&self, partition: PartitionId, happenings: Vec<Happening>) {
+    /// Passes on what a commit brought; the dispatcher calls it after each.
+    pub fn committed(&self, partition: PartitionId, news: News) {
+        news.answered.into_iter().for_each(|answered| self.waiters.answered(answered));
+        if news.has_messages {
+            self.published.notify_waiters();
+        }
         if self.happenings.receiver_count() > 0 {
-            for happening in happenings {
+            for happening in news.happenings {
                 let _ = self.happenings.send((partition, Arc::new(happening)));
+            }
+        }
+    }
+
+    /// Tells waiting callers of answers that other hosts committed, until the host stops.
+    pub async fn listen(self) {
+        let mut bells = self.store.bells();
+        loop {
+            // Cancel-safe: a token and a broadcast receiver.
+            let bell = tokio::select! {
+                () = self.stop.cancelled() => return,
+                bell = bells.recv() => bell,
+            };
+            match bell {
+                Ok(Bell::Outcome { host, id, .. }) if host == self.host => self.waiters.look(&id),
+                // What was missed is found by looking, a little later.
+                Ok(_) | Err(RecvError::Lagged(_)) => {}
+                Err(RecvError::Closed) => return,
             }
         }
     }
@@ -186,15 +221,9 @@ impl Service {
         results.into_iter().map(|result| result.unwrap_or_else(lost)).collect()
     }
 
-    /// Accepts one entry of this host's own making.
-    async fn accept(&self, entry: &Entry, digest: Vec<u8>) -> Result<Receipt> {
-        let accept = Accept {
-            context: entry.context.clone(),
-            id: Some(entry.id.clone()),
-            digest,
-            from_outside: true,
-            bytes: entry.to_bytes(),
-        };
+    /// Accepts one entry of this host's own making. Its id is remembered only if the caller knows it, and so may send it again.
+    async fn accept(&self, entry: &Entry, is_remembered: bool) -> Result<Receipt> {
+        let accept = producer::accept(entry, is_remembered);
         let partition = partition_of(&entry.context, self.partitions);
         let answers = self.store.accept(partition, vec![accept], self.bounds).await?;
         let acceptance = answers.first().copied().unwrap_or(Acceptance::Conflict);

@@ -9,7 +9,7 @@
 //! `event_payload` is, whole, where that is given.
 
 use quest_engine::{
-    model::{Body, Entry, Value, check_context, check_event, check_name},
+    model::{Body, Entry, ReplyTo, Value, check_context, check_event, check_name},
     record::Record as _,
 };
 use serde_json::{Map, Value as Json};
@@ -48,9 +48,7 @@ pub fn parse(event: &Json) -> Result<Produced> {
     if let Some(name) = name {
         check_event(name).map_err(|error| invalid(error.to_string()))?;
     }
-    if given.is_some_and(|id| id.is_empty() || id.len() > ID_BYTES_MAX) {
-        return Err(invalid(format!("event_id has 1 to {ID_BYTES_MAX} bytes")));
-    }
+    given.map_or(Ok(()), check_id)?;
     let payload = payload(fields)?;
     let body = match (selector, name, context) {
         (Some(_), _, None) => return Err(invalid("an event with event_selector needs event_context")),
@@ -65,13 +63,41 @@ pub fn parse(event: &Json) -> Result<Produced> {
     };
     let context = context.unwrap_or_default().to_owned();
     let id = given.map_or_else(draw_id, str::to_owned);
-    let entry = Entry { context: context.clone(), id: id.clone(), hops: 0, reply: None, body };
-    let bytes = entry.to_bytes();
-    let digest = blake3::hash(&bytes).as_bytes()[..16].to_vec();
-    let is_broadcast = context.is_empty();
-    // An id that nobody can send again needs no memory.
-    let accept = Accept { context, id: given.map(str::to_owned), digest, from_outside: true, bytes };
-    Ok(Produced { id, accept, is_broadcast })
+    let entry = Entry { context, id: id.clone(), hops: 0, reply: None, body };
+    Ok(Produced { id, accept: accept(&entry, given.is_some()), is_broadcast: entry.context.is_empty() })
+}
+
+/// Checks an id that a producer or a caller gave.
+pub(super) fn check_id(id: &str) -> Result<()> {
+    if (1..=ID_BYTES_MAX).contains(&id.len()) && !id.chars().any(char::is_control) {
+        return Ok(());
+    }
+    Err(invalid(format!("an id has 1 to {ID_BYTES_MAX} bytes, without control characters")))
+}
+
+/// An entry from outside, as a store takes it. An id that nobody can send again (drawn here) needs no memory.
+pub(super) fn accept(entry: &Entry, is_remembered: bool) -> Accept {
+    Accept {
+        context: entry.context.clone(),
+        id: is_remembered.then(|| entry.id.clone()),
+        digest: if is_remembered { digest(entry) } else { Vec::new() },
+        from_outside: true,
+        bytes: entry.to_bytes(),
+    }
+}
+
+/// What an id stands for: the same event, written with its keys in another order or sent to another host, is the same. A call is not the
+/// same as an event.
+fn digest(entry: &Entry) -> Vec<u8> {
+    let reply = entry.reply.is_some().then(|| ReplyTo { host: String::new() });
+    let mut told = Entry { reply, ..entry.clone() };
+    if let Some(payload) = told.body.payload_mut()
+        && let Ok(mut json) = payload.to_json_value()
+    {
+        json.sort_all_objects();
+        *payload = Value::from_json_value(&json).unwrap_or_default();
+    }
+    blake3::hash(&told.to_bytes()).as_bytes()[..16].to_vec()
 }
 
 const OWN_KEYS: [&str; 6] =
@@ -161,6 +187,18 @@ mod tests {
     }
 
     #[test]
+    fn an_id_stands_for_what_was_sent_however_it_was_written() {
+        let digest = |event: Json| parse(&event).expect("valid").accept.digest;
+        let event = |payload: &str| {
+            let payload: Json = serde_json::from_str(payload).expect("JSON");
+            json!({"event_name": "e", "event_context": "c", "event_id": "1", "event_payload": payload})
+        };
+        assert_eq!(digest(event(r#"{"a":[{"x":1,"y":2}],"b":2}"#)), digest(event(r#"{"b":2,"a":[{"y":2,"x":1}]}"#)));
+        assert_ne!(digest(event("[1,2]")), digest(event("[2,1]")));
+        assert_eq!(parse(&json!({"event_name": "e", "event_context": "c"})).expect("valid").accept.id, None);
+    }
+
+    #[test]
     fn bad_events_are_refused_with_a_reason() {
         for (event, says) in [
             (json!([]), "a JSON object"),
@@ -178,7 +216,7 @@ mod tests {
                 "needs event_context",
             ),
             (json!({"event_name": "e", "event_context": "c", "quest_instance": "x"}), "needs event_selector"),
-            (json!({"event_name": "e", "event_context": "c", "event_id": ""}), "event_id has"),
+            (json!({"event_name": "e", "event_context": "c", "event_id": ""}), "an id has"),
             (json!({"event_name": "e", "event_context": "c", "event_payload": 1, "x": 2}), "no other keys"),
             (json!({"event_name": "e", "event_context": "c", "x": 18446744073709551615u64}), "64-bit"),
         ] {

@@ -358,6 +358,9 @@ pub trait Store: Send + Sync + 'static {
         fence: Option<Millis>,
     ) -> Result<Option<Taken>>;
 
+    /// How many entries stand in each of these inboxes; one call for all.
+    async fn waiting(&self, partitions: &[PartitionId]) -> Result<Vec<u64>>;
+
     /// Applies a commit, whole or not at all: token, predecessor and consumed count are checked before anything is written.
     async fn commit(&self, partition: PartitionId, token: Token, commit: Commit) -> Result<Committed>;
 

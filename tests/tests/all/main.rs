@@ -5,6 +5,8 @@
 mod broken_input;
 mod cluster;
 mod crashes;
+mod races;
+mod scale;
 mod stores;
 mod wasm;
 

@@ -201,6 +201,23 @@ pub struct Changes {
     pub reply: Option<Value>,
 }
 
+impl Changes {
+    /// Puts the changes over the state that a further run of the same delivery sees.
+    pub(crate) fn overlay(&self, variables: &mut Variables, timers: &mut BTreeMap<String, Millis>) {
+        overlay(variables, &self.variables, Value::clone);
+        overlay(timers, &self.timers, |timer| timer.due);
+    }
+}
+
+fn overlay<T, U>(state: &mut BTreeMap<String, U>, changes: &BTreeMap<String, Option<T>>, value: impl Fn(&T) -> U) {
+    for (name, change) in changes {
+        match change {
+            Some(changed) => state.insert(name.clone(), value(changed)),
+            None => state.remove(name),
+        };
+    }
+}
+
 /// How grave a log line is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Level {

@@ -23,6 +23,8 @@ pub struct Turn {
     pub horizon: Millis,
     /// New inbox entries with their stamps, in order.
     pub entries: Vec<(Millis, Entry)>,
+    /// Inbox entries that could not be decoded: kept aside, so that a version that can may still have them.
+    pub unreadable: Vec<Vec<u8>>,
     /// Whether the inbox behind them is at the bound for entries from within: actions that would add to it are tried again later.
     pub inbox_full: bool,
     /// Contexts to look at besides: due, or with a backlog.
@@ -173,6 +175,9 @@ impl Partition {
             let context = self.contexts.entry(entry.context.clone()).or_default();
             context.incoming.push_back(Waiting { stamp, counted: false, entry });
         }
+        let key = || keys::UNREADABLE.to_owned();
+        let aside = turn.unreadable.into_iter().map(|value| Write::ListAppend { key: key(), value });
+        let batch = Batch { writes: aside.collect(), ..Batch::default() };
         self.progress = Some(Progress {
             now: turn.now,
             horizon: turn.horizon,
@@ -181,7 +186,7 @@ impl Partition {
             config: turn.config,
             dead: turn.dead,
             dead_of: turn.dead_of,
-            batch: Batch::default(),
+            batch,
             settled: BTreeMap::new(),
             running: None,
             agenda,

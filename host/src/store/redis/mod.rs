@@ -262,6 +262,16 @@ impl Store for Redis {
         Ok(Some(Taken { now: number(&now)?, clock: number(&clock)?, entries, behind }))
     }
 
+    async fn waiting(&self, partitions: &[PartitionId]) -> Result<Vec<u64>> {
+        // Sent together over the one connection.
+        let calls = partitions.iter().map(|partition| {
+            let mut length = redis::cmd("LLEN");
+            length.arg(self.prefix.key(*partition, "inbox"));
+            async move { self.connection.send(&length).await }
+        });
+        try_join_all(calls).await
+    }
+
     async fn commit(&self, partition: PartitionId, token: Token, commit: Commit) -> Result<Committed> {
         let answer: Vec<String> = self.connection.run(&self.commit_call(partition, token, &commit)).await?;
         match answer.first().map(String::as_str) {
