@@ -20,11 +20,16 @@ fn emit(host: &Host, context: &str, event: &str) {
     host.json(&["send", "--context", context, "--event", event]);
 }
 
+fn dead(host: &Host, context: &str) -> Vec<Value> {
+    let output = host.cli(&["--format", "json", "dead", "list", context]);
+    assert!(output.status.success(), "{output:?}");
+    let lines = String::from_utf8(output.stdout).unwrap();
+    lines.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+}
+
 fn codes(host: &Host, context: &str) -> Vec<String> {
-    let lines = String::from_utf8(host.cli(&["--format", "json", "dead", "--context", context]).stdout).unwrap();
-    let codes =
-        lines.lines().map(|line| serde_json::from_str::<Value>(line).unwrap()["code"].as_str().unwrap().to_owned());
-    let mut codes: Vec<String> = codes.collect();
+    let mut codes: Vec<String> =
+        dead(host, context).iter().map(|letter| letter["code"].as_str().unwrap().to_owned()).collect();
     codes.sort();
     codes
 }
@@ -57,9 +62,8 @@ fn old_deliveries_do_nothing(host: &Host) {
     host.json(&["add", "again", "probe"]);
     assert_ne!(instance(host, "again"), old);
     assert_eq!(codes(host, "again"), ["removed"; 4]);
-    let lines = String::from_utf8(host.cli(&["--format", "json", "dead", "--context", "again"]).stdout).unwrap();
-    for line in lines.lines() {
-        let id = serde_json::from_str::<Value>(line).unwrap()["id"].as_str().unwrap().to_owned();
+    for letter in dead(host, "again") {
+        let id = letter["id"].as_str().unwrap().to_owned();
         let retried = host.cli(&["dead", "retry", &id]);
         assert!(!retried.status.success());
         assert!(String::from_utf8_lossy(&retried.stderr).contains("removed"), "{retried:?}");
