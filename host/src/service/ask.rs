@@ -107,9 +107,8 @@ impl Service {
             }
             // Cancel-safe: a oneshot receiver, a token and a timer. The stored outcome is what counts: it is looked for in any case.
             tokio::select! {
-                told = &mut answered, if !answered.is_terminated() => match told {
-                    Ok(Some(outcome)) => return Ok(outcome),
-                    Ok(None) | Err(_) => {}
+                told = &mut answered, if !answered.is_terminated() => if let Ok(Some(outcome)) = told {
+                    return Ok(outcome);
                 },
                 () = self.stop.cancelled() => {}
                 () = tokio::time::sleep_until((Instant::now() + LOOK).min(until)) => {}

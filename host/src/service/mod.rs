@@ -246,6 +246,10 @@ fn receipt(id: String, acceptance: Acceptance) -> Result<Receipt> {
                     ("too many events of this context wait", "slow this producer down: others are not affected")
                 }
                 Full::Ids => ("too many ids are remembered", "send again later, or raise the limit ids_max"),
+                Full::Memory => (
+                    "the store's memory is nearly full, and what is left is kept for work on what was accepted",
+                    "send again later, or raise Redis's maxmemory",
+                ),
             };
             Err(Error::new(Kind::Full, "full", message).hint(hint))
         }

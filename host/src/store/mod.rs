@@ -125,6 +125,8 @@ pub enum Full {
     Context,
     /// The window of remembered ids.
     Ids,
+    /// The store's memory, nearly: what is left is for work on what was accepted.
+    Memory,
 }
 
 /// What `acquire` grants, with where the partition stands.

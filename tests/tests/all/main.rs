@@ -5,6 +5,7 @@
 mod broken_input;
 mod cluster;
 mod crashes;
+mod docs;
 mod races;
 mod scale;
 mod stores;
