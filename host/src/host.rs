@@ -108,7 +108,6 @@ impl Host {
         let address = listener.local_addr()?;
         let (store, redis) = open_store(settings).await?;
         let report = store.check().await?;
-        report.warnings.iter().for_each(|warning| tracing::warn!("{warning}"));
         let (registry, loaded, problems) = load(settings, files)?;
         let id = format!("{:08x}{:08x}", std::process::id(), fastrand::u32(..));
         let config: crate::dispatcher::QuestConfig =
@@ -121,7 +120,7 @@ impl Host {
             Arc::clone(&quests),
             id.clone(),
             report.partitions,
-            accept,
+            settings.accept.clone(),
             config.clone(),
             stop.clone(),
         );
@@ -163,7 +162,7 @@ impl Host {
                 store,
                 list: settings.ingress.clone(),
                 partitions: report.partitions,
-                bounds: accept,
+                accept: settings.accept.clone(),
                 lease_ms: settings.pace.lease_ms,
                 rejected,
             };

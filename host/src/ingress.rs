@@ -21,8 +21,9 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{
     service::{Produced, produce},
+    settings::Accepting,
     store::{
-        Accept, AcceptBounds, Acceptance, PartitionId, Relay, Relayed, Result, Store as _, Token,
+        Accept, Acceptance, PartitionId, Relay, Relayed, Result, Store as _, Token,
         redis::{
             Redis,
             ingress::{IngressList, Rejected},
@@ -48,8 +49,8 @@ pub struct Mover {
     pub list: String,
     /// Partitions of the store.
     pub partitions: PartitionId,
-    /// The inboxes' bounds.
-    pub bounds: AcceptBounds,
+    /// The bounds of accepting.
+    pub accept: Accepting,
     /// How long the list's lease is good for.
     pub lease_ms: u64,
     /// Counts what was rejected.
@@ -116,7 +117,8 @@ impl Mover {
         for (index, bytes) in (0u64..).zip(entries) {
             let number = base + index;
             let parsed = serde_json::from_slice(bytes).map_err(|error| format!("not JSON: {error}"));
-            match parsed.and_then(|event| produce(&event).map_err(|error| error.message)) {
+            match parsed.and_then(|event| produce(&event, self.accept.payload_bytes_max).map_err(|error| error.message))
+            {
                 Ok(Produced { accept, is_broadcast: true, .. }) => {
                     // The log has no cursor for the list: the number is the entry's id there.
                     let id = Some(format!("{SOURCE}:{number}"));
@@ -139,13 +141,13 @@ impl Mover {
             let last = entries.last().map_or(0, |(number, _)| number + 1);
             let (source, stream) = (SOURCE.to_owned(), SOURCE.to_owned());
             let relay = Relay { source, stream, expected: None, entries };
-            match self.store.relay(partition, relay, self.bounds).await? {
+            match self.store.relay(partition, relay, self.accept.bounds()).await? {
                 Relayed::Upto { next, .. } => whole &= next >= last,
                 Relayed::At { .. } => whole = false,
             }
         }
         for entry in sorted.broadcasts {
-            whole &= !matches!(self.store.broadcast(entry, self.bounds).await?, Acceptance::Full(_));
+            whole &= !matches!(self.store.broadcast(entry, self.accept.bounds()).await?, Acceptance::Full(_));
         }
         Ok(whole)
     }

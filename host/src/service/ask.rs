@@ -12,7 +12,10 @@ use quest_engine::{
 use serde_json::{Value as Json, json};
 use tokio::{sync::oneshot, time::Instant};
 
-use super::{Error, Kind, Result, Service, draw_id, producer::check_id};
+use super::{
+    Error, Kind, Result, Service, draw_id,
+    producer::{check_id, value},
+};
 use crate::store::{Read, Reply};
 
 /// How often an answer is looked for although nobody told of it.
@@ -39,7 +42,7 @@ impl Service {
         wait: Duration,
     ) -> Result<Answered> {
         check_name("quest", quest).and_then(|()| check_name("action", action)).map_err(|error| invalid(&error))?;
-        let payload = Value::from_json_value(payload).map_err(|error| invalid(&error))?;
+        let payload = value(payload, self.accept.payload_bytes_max)?;
         let (quest, action) = (quest.to_owned(), action.to_owned());
         self.ask(context, Body::Send { quest, action, instance: None, name: None, payload }, id, wait).await
     }
@@ -135,7 +138,7 @@ impl Service {
         payload: &Json,
     ) -> Result<(Value, Vec<LogLine>)> {
         check_context(context).map_err(|error| invalid(&error))?;
-        let payload = Value::from_json_value(payload).map_err(|error| invalid(&error))?;
+        let payload = value(payload, self.accept.payload_bytes_max)?;
         let catalog = self.quests.catalog();
         let known = catalog.get(quest).is_some_and(|definition| definition.queries.iter().any(|name| name == query));
         if !known {

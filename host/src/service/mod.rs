@@ -31,7 +31,8 @@ pub use reads::{DeadView, InstanceView, TimerView};
 use crate::{
     dispatcher::{News, QuestConfig},
     quests::Quests,
-    store::{self, Accept, AcceptBounds, Acceptance, Bell, Full, PartitionId, Store},
+    settings::Accepting,
+    store::{self, Accept, Acceptance, Bell, Full, PartitionId, Store},
 };
 use waiters::Waiters;
 
@@ -45,7 +46,7 @@ pub struct Service {
     quests: Arc<dyn Quests>,
     host: String,
     partitions: PartitionId,
-    bounds: AcceptBounds,
+    accept: Accepting,
     config: QuestConfig,
     happenings: broadcast::Sender<(PartitionId, Arc<Happening>)>,
     waiters: Arc<Waiters>,
@@ -133,13 +134,13 @@ impl Service {
         quests: Arc<dyn Quests>,
         host: String,
         partitions: PartitionId,
-        bounds: AcceptBounds,
+        accept: Accepting,
         config: QuestConfig,
         stop: CancellationToken,
     ) -> Self {
         let happenings = broadcast::channel(HAPPENINGS_MAX).0;
         let (waiters, published) = (Arc::default(), Arc::default());
-        Self { store, quests, host, partitions, bounds, config, happenings, waiters, published, stop }
+        Self { store, quests, host, partitions, accept, config, happenings, waiters, published, stop }
     }
 
     /// The quests served here.
@@ -188,9 +189,9 @@ impl Service {
         let mut results: Vec<Option<Result<Receipt>>> = vec![None; events.len()];
         let mut by_partition: BTreeMap<PartitionId, Vec<(usize, String, Accept)>> = BTreeMap::new();
         for (index, event) in events.iter().enumerate() {
-            match producer::parse(event) {
+            match producer::parse(event, self.accept.payload_bytes_max) {
                 Ok(Produced { id, accept, is_broadcast: true }) => {
-                    let accepted = self.store.broadcast(accept, self.bounds).await.map_err(Error::from);
+                    let accepted = self.store.broadcast(accept, self.accept.bounds()).await.map_err(Error::from);
                     results[index] = Some(accepted.and_then(|acceptance| receipt(id, acceptance)));
                 }
                 Ok(Produced { id, accept, .. }) => {
@@ -202,7 +203,7 @@ impl Service {
         }
         let calls = by_partition.into_iter().map(|(partition, group)| async move {
             let entries = group.iter().map(|(_, _, accept)| accept.clone()).collect();
-            (group, self.store.accept(partition, entries, self.bounds).await)
+            (group, self.store.accept(partition, entries, self.accept.bounds()).await)
         });
         for (group, answers) in futures_util::future::join_all(calls).await {
             match answers {
@@ -225,7 +226,7 @@ impl Service {
     async fn accept(&self, entry: &Entry, is_remembered: bool) -> Result<Receipt> {
         let accept = producer::accept(entry, is_remembered);
         let partition = partition_of(&entry.context, self.partitions);
-        let answers = self.store.accept(partition, vec![accept], self.bounds).await?;
+        let answers = self.store.accept(partition, vec![accept], self.accept.bounds()).await?;
         let acceptance = answers.first().copied().unwrap_or(Acceptance::Conflict);
         receipt(entry.id.clone(), acceptance)
     }

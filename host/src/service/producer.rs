@@ -31,8 +31,8 @@ pub struct Produced {
     pub is_broadcast: bool,
 }
 
-/// Reads an event.
-pub fn parse(event: &Json) -> Result<Produced> {
+/// Reads an event. Its payload has at most `payload_bytes_max` bytes.
+pub fn parse(event: &Json, payload_bytes_max: usize) -> Result<Produced> {
     let Json::Object(fields) = event else {
         return Err(invalid("an event is a JSON object")
             .hint(r#"for example {"event_name": "visited", "event_context": "user-1"}"#));
@@ -49,7 +49,7 @@ pub fn parse(event: &Json) -> Result<Produced> {
         check_event(name).map_err(|error| invalid(error.to_string()))?;
     }
     given.map_or(Ok(()), check_id)?;
-    let payload = payload(fields)?;
+    let payload = payload(fields, payload_bytes_max)?;
     let body = match (selector, name, context) {
         (Some(_), _, None) => return Err(invalid("an event with event_selector needs event_context")),
         (Some((quest, action)), name, Some(_)) => {
@@ -103,7 +103,7 @@ fn digest(entry: &Entry) -> Vec<u8> {
 const OWN_KEYS: [&str; 6] =
     ["event_name", "event_context", "event_selector", "quest_instance", "event_id", "event_payload"];
 
-fn payload(fields: &Map<String, Json>) -> Result<Value> {
+fn payload(fields: &Map<String, Json>, bytes_max: usize) -> Result<Value> {
     let rest: Map<String, Json> = fields
         .iter()
         .filter(|(key, _)| !OWN_KEYS.contains(&key.as_str()))
@@ -121,7 +121,18 @@ fn payload(fields: &Map<String, Json>) -> Result<Value> {
         None if rest.is_empty() => Json::Null,
         None => Json::Object(rest),
     };
-    Value::from_json_value(&json).map_err(|error| invalid(format!("the payload: {error}")))
+    value(&json, bytes_max)
+}
+
+/// A payload as a value, within its bound.
+pub(super) fn value(json: &Json, bytes_max: usize) -> Result<Value> {
+    let value = Value::from_json_value(json).map_err(|error| invalid(format!("the payload: {error}")))?;
+    if value.size() <= bytes_max {
+        return Ok(value);
+    }
+    let message = format!("a payload has at most {bytes_max} bytes, this one {}", value.size());
+    Err(Error::new(Kind::Invalid, "too-large", message)
+        .hint("send a reference instead, or raise accept.payload_bytes_max"))
 }
 
 /// The selector as an object, or as the JSON text that the original writes.
@@ -165,8 +176,10 @@ mod tests {
     use super::*;
     use serde_json::json;
 
+    const MAX: usize = 100;
+
     fn body(event: Json) -> Body {
-        Entry::from_bytes(&parse(&event).expect("valid").accept.bytes).expect("an entry").body
+        Entry::from_bytes(&parse(&event, MAX).expect("valid").accept.bytes).expect("an entry").body
     }
 
     #[test]
@@ -183,19 +196,19 @@ mod tests {
                 ("q", "a", Some("ab"), Value::Null)
             );
         }
-        assert!(parse(&json!({"event_name": "all"})).unwrap().is_broadcast);
+        assert!(parse(&json!({"event_name": "all"}), MAX).unwrap().is_broadcast);
     }
 
     #[test]
     fn an_id_stands_for_what_was_sent_however_it_was_written() {
-        let digest = |event: Json| parse(&event).expect("valid").accept.digest;
+        let digest = |event: Json| parse(&event, MAX).expect("valid").accept.digest;
         let event = |payload: &str| {
             let payload: Json = serde_json::from_str(payload).expect("JSON");
             json!({"event_name": "e", "event_context": "c", "event_id": "1", "event_payload": payload})
         };
         assert_eq!(digest(event(r#"{"a":[{"x":1,"y":2}],"b":2}"#)), digest(event(r#"{"b":2,"a":[{"y":2,"x":1}]}"#)));
         assert_ne!(digest(event("[1,2]")), digest(event("[2,1]")));
-        assert_eq!(parse(&json!({"event_name": "e", "event_context": "c"})).expect("valid").accept.id, None);
+        assert_eq!(parse(&json!({"event_name": "e", "event_context": "c"}), MAX).expect("valid").accept.id, None);
     }
 
     #[test]
@@ -219,8 +232,9 @@ mod tests {
             (json!({"event_name": "e", "event_context": "c", "event_id": ""}), "an id has"),
             (json!({"event_name": "e", "event_context": "c", "event_payload": 1, "x": 2}), "no other keys"),
             (json!({"event_name": "e", "event_context": "c", "x": 18446744073709551615u64}), "64-bit"),
+            (json!({"event_name": "e", "event_context": "c", "x": "x".repeat(100)}), "at most 100 bytes"),
         ] {
-            let error = parse(&event).expect_err(&event.to_string());
+            let error = parse(&event, MAX).expect_err(&event.to_string());
             assert!(error.message.contains(says), "{event}: {error}");
         }
     }

@@ -31,8 +31,8 @@ use self::{
     keys::{BROADCAST, HOSTS, META, Prefix},
 };
 use super::{
-    Accept, AcceptBounds, Acceptance, Bell, Commit, Committed, Error, Full, Grant, Member, Open, PartitionId, Read, Relay,
-    Relayed, Reply, Report, Result, Store, Taken, Token, open::other_partitions,
+    Accept, AcceptBounds, Acceptance, Bell, Commit, Committed, Error, Full, Grant, Member, Open, PartitionId, Read,
+    Relay, Relayed, Reply, Report, Result, Store, Taken, Token, open::other_partitions,
 };
 
 /// The format of what is stored.
