@@ -201,7 +201,30 @@ pub struct Changes {
     pub reply: Option<Value>,
 }
 
+impl Effect {
+    /// Bytes that it counts for against limits.
+    pub fn size(&self) -> usize {
+        match self {
+            Effect::Emit { context, name, payload } => context.len() + name.len() + payload.size(),
+            Effect::Send { context, quest, action, payload } => {
+                context.len() + quest.len() + action.len() + payload.size()
+            }
+            Effect::Broadcast { name, payload } => name.len() + payload.size(),
+            Effect::Add { quest, context } | Effect::Remove { quest, context } => quest.len() + context.len(),
+            Effect::Publish { topic, payload } => topic.len() + payload.size(),
+        }
+    }
+}
+
 impl Changes {
+    /// Bytes of all changes, about.
+    pub(crate) fn size(&self) -> usize {
+        let variables = self.variables.values().flatten().map(Value::size);
+        let timers = self.timers.values().flatten().map(|timer| timer.payload.size());
+        let reply = self.reply.as_ref().map_or(0, Value::size);
+        variables.chain(timers).chain(self.effects.iter().map(Effect::size)).sum::<usize>() + reply
+    }
+
     /// Puts the changes over the state that a further run of the same delivery sees.
     pub(crate) fn overlay(&self, variables: &mut Variables, timers: &mut BTreeMap<String, Millis>) {
         overlay(variables, &self.variables, Value::clone);

@@ -287,7 +287,7 @@ impl Recorder {
     }
 
     fn effect(&mut self, effect: Effect) -> Recorded<()> {
-        let bytes = self.effects_bytes + effect_size(&effect);
+        let bytes = self.effects_bytes + effect.size();
         if self.changes.effects.len() >= self.limits.effects_max {
             return Err(refuse("too-many", format!("an action has at most {} effects", self.limits.effects_max)));
         }
@@ -316,16 +316,6 @@ impl Recorder {
             return Err(refuse("too-large", format!("a value holds at most {max} bytes, this one {size}")));
         }
         value.check().map_err(|error| refuse("invalid-value", error.to_string()))
-    }
-}
-
-fn effect_size(effect: &Effect) -> usize {
-    match effect {
-        Effect::Emit { context, name, payload } => context.len() + name.len() + payload.size(),
-        Effect::Send { context, quest, action, payload } => context.len() + quest.len() + action.len() + payload.size(),
-        Effect::Broadcast { name, payload } => name.len() + payload.size(),
-        Effect::Add { quest, context } | Effect::Remove { quest, context } => quest.len() + context.len(),
-        Effect::Publish { topic, payload } => topic.len() + payload.size(),
     }
 }
 

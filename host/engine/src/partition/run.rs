@@ -258,6 +258,9 @@ impl Partition {
         let Body::Deliver { quest, action, cause, instance, .. } = &waiting.entry.body else { return };
         let (quest, instance) = (quest.clone(), instance.clone());
         let lifecycle = (*cause == Cause::Lifecycle).then_some(action.as_str());
+        if let Some(progress) = self.progress.as_mut() {
+            progress.changed_bytes += changes.size();
+        }
         context.set_variables(&quest, changes.variables);
         for (timer, set) in changes.timers {
             let timer_set = set.map(|set| crate::record::Timer {

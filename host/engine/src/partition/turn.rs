@@ -151,6 +151,8 @@ pub(super) struct Progress {
     touched: BTreeSet<String>,
     /// Deliveries that the context in hand may still have.
     pub(super) quota: usize,
+    /// Bytes of what was changed so far.
+    pub(super) changed_bytes: usize,
 }
 
 impl Partition {
@@ -192,6 +194,7 @@ impl Partition {
             agenda,
             touched,
             quota: self.limits.context_turn_max,
+            changed_bytes: 0,
         });
     }
 
@@ -199,7 +202,11 @@ impl Partition {
     #[allow(clippy::should_implement_trait)] // Needs `complete` in between: not an iterator.
     pub fn next(&mut self) -> Option<crate::action::Invocation> {
         loop {
-            let name = self.progress.as_ref()?.agenda.front()?.clone();
+            let progress = self.progress.as_ref()?;
+            if progress.running.is_none() && progress.changed_bytes > self.limits.turn_bytes_max {
+                return None;
+            }
+            let name = progress.agenda.front()?.clone();
             // Taken out, so that the context and the partition can be changed side by side.
             if let Some(mut context) = self.contexts.remove(&name) {
                 context.last_used = self.turns;
