@@ -4,6 +4,7 @@
 
 mod broken_input;
 mod cluster;
+mod codes;
 mod crashes;
 mod docs;
 mod races;

@@ -7,11 +7,13 @@
 mod definer;
 mod recorder;
 mod seed;
+#[cfg(test)]
+mod tests;
 
 use std::{collections::BTreeMap, sync::Arc};
 
 pub use definer::Definer;
-pub use recorder::{Recorder, parse_json};
+pub use recorder::{Given, Recorder};
 pub use seed::Seed;
 
 use crate::model::{Cause, Millis, Value};
