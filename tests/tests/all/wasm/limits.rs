@@ -165,7 +165,7 @@ fn what_an_action_records_is_bounded() {
         ("effects", "too-many", "1024 effects"),
         ("effect bytes", "too-large", "effects hold at most 1048576"),
         ("value", "too-large", "a value holds at most 262144"),
-        ("json", "too-large", "JSON holds at most 524288"),
+        ("json", "too-large", "JSON holds at most 1048576"),
         ("name", "invalid-name", "1 to 256 bytes"),
     ] {
         let failure = run_with("fill", Value::from(what)).result.expect_err(what);
