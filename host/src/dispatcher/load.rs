@@ -125,7 +125,7 @@ pub(super) async fn broadcast_chunk(
     }
     let position = partition.broadcast_position();
     let store = &*shared.store;
-    let (first, entries) = store.broadcasts(position, 1).await?;
+    let (first, entries) = store.broadcasts(position, 1).await.inspect_err(|_| hint.store(true, Ordering::Release))?;
     if first > position {
         let missed = partition.skip_broadcasts(first);
         tracing::error!(partition = number, missed, "broadcasts were trimmed before this partition had seen them");

@@ -35,7 +35,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{
     quests::Quests,
-    store::{AcceptBounds, PartitionId, Store},
+    store::{self, AcceptBounds, PartitionId, Store},
 };
 
 /// The operator's settings for quests, by quest.
@@ -242,6 +242,25 @@ impl Shared {
 
     fn count(counter: &AtomicU64, by: u64) {
         counter.fetch_add(by, Ordering::Relaxed);
+    }
+
+    /// Says that try number `tries` (from 1) of something failed, less and less often, and waits before the next.
+    async fn retry_later(
+        &self,
+        partition: PartitionId,
+        tries: u32,
+        error: &store::Error,
+        what: &str,
+        stop: &CancellationToken,
+    ) {
+        if tries.is_power_of_two() {
+            tracing::warn!(partition, tries, %error, "{what}");
+        }
+        // Cancel-safe: a token and a timer.
+        tokio::select! {
+            () = stop.cancelled() => {}
+            () = tokio::time::sleep(self.pause(tries)) => {}
+        }
     }
 
     /// The pause before try number `tries` (from 1) of a store call.

@@ -106,11 +106,28 @@ impl<'a> Owner<'a> {
     }
 
     async fn work(&mut self, stop: &CancellationToken) -> Result<End> {
+        let mut failures = 0;
         while !stop.is_cancelled() {
-            match self.turn(stop).await? {
-                Turned::Worked => {}
-                Turned::Idle => self.rest(stop).await,
-                Turned::End(end) => return Ok(end),
+            match self.turn(stop).await {
+                Ok(Turned::End(end)) => return Ok(end),
+                Ok(turned) => {
+                    if failures > 0 {
+                        tracing::info!(partition = self.number, "the store answers again");
+                        failures = 0;
+                    }
+                    if matches!(turned, Turned::Idle) {
+                        self.rest(stop).await;
+                    }
+                }
+                // What is in memory is what was committed last, so the next turn may go on from it: should the store have lost
+                // something, or the lease run out, it says so then.
+                Err(error @ (Error::Unavailable(_) | Error::ReadOnly(_))) if self.partition.is_some() => {
+                    failures += 1;
+                    self.shared
+                        .retry_later(self.number, failures, &error, "a turn failed; it is tried again", stop)
+                        .await;
+                }
+                Err(error) => return Err(error),
             }
         }
         Ok(End::Stopped)
@@ -206,11 +223,11 @@ impl<'a> Owner<'a> {
                 Err(error @ Error::Unusable(_)) => return Err(error),
                 Err(error) => {
                     tries += 1;
-                    tracing::warn!(partition = self.number, tries, %error, "a commit was not answered; it is sent again");
                     if stop.is_cancelled() && tries > 5 {
                         return Err(error);
                     }
-                    tokio::time::sleep(self.shared.pause(tries)).await;
+                    let what = "a commit was not answered; it is sent again";
+                    self.shared.retry_later(self.number, tries, &error, what, &CancellationToken::new()).await;
                 }
             }
         }
