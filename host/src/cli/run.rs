@@ -25,7 +25,7 @@ pub(crate) struct Args {
 }
 
 pub(crate) async fn run(args: Args, printer: &Printer) -> Outcome {
-    let settings = args.settings.resolve()?.settings;
+    let settings = args.settings.resolve(printer)?.settings;
     let filter = EnvFilter::try_new(&settings.log).with_context(|| format!("the setting log = {:?}", settings.log))?;
     let _ = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_ansi(ansi()).try_init();
     let mut interrupt = signal(SignalKind::interrupt())?;
