@@ -134,9 +134,7 @@ fn artefacts(output: &Output) -> BTreeSet<(PathBuf, PathBuf)> {
     for message in text.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok()) {
         let Some(manifest) = message["manifest_path"].as_str() else { continue };
         for file in message["filenames"].as_array().into_iter().flatten().filter_map(Value::as_str) {
-            if file.ends_with(".wasm") {
-                found.insert((manifest.into(), file.into()));
-            }
+            found.insert((manifest.into(), file.into()));
         }
     }
     found
@@ -146,8 +144,11 @@ fn artefacts(output: &Output) -> BTreeSet<(PathBuf, PathBuf)> {
 fn modules(folder: &Path, output: &Output) -> anyhow::Result<Vec<PathBuf>> {
     let manifest = folder.join("Cargo.toml");
     let own = artefacts(output).into_iter().filter(|(from, _)| *from == manifest);
-    let modules: Vec<PathBuf> = own.map(|(_, file)| file).collect();
-    if modules.is_empty() && !output.status.success() {
+    let own: Vec<PathBuf> = own.map(|(_, file)| file).collect();
+    let is_built = output.status.success() || !own.is_empty();
+    let modules: Vec<PathBuf> =
+        own.into_iter().filter(|file| file.extension().is_some_and(|it| it == "wasm")).collect();
+    if !is_built {
         bail!("cargo could not build it, as said above; `rustup target add {TARGET}` if that target is missing");
     }
     if modules.is_empty() {

@@ -22,6 +22,8 @@ pub(crate) struct Client {
 #[derive(Debug, Default)]
 pub(crate) struct Refused {
     pub(crate) exit: u8,
+    /// The API's code; empty where there is none.
+    pub(crate) code: String,
     pub(crate) message: String,
     pub(crate) hint: String,
     /// The HTTP status, if there was an answer.
@@ -89,15 +91,17 @@ impl Client {
         let text = response.text().await.unwrap_or_default();
         let error = serde_json::from_str::<Value>(&text).unwrap_or_default()["error"].clone();
         let part = |name: &str| error[name].as_str().unwrap_or_default().to_owned();
-        let message = match (part("code"), part("message")) {
-            (code, message) if !message.is_empty() => format!("{message} [{code}]"),
-            _ => format!("the host answered {status}: {}", text.chars().take(300).collect::<String>()),
+        let message = match part("message") {
+            message if message.is_empty() => {
+                format!("the host answered {status}: {}", text.chars().take(300).collect::<String>())
+            }
+            message => message,
         };
         let hint = match status {
             StatusCode::UNAUTHORIZED => "give the host's token with --token, or better in QUEST_HOST_TOKEN".to_owned(),
             _ => part("hint"),
         };
-        Err(anyhow!(Refused { exit: 4, status: status.as_u16(), message, hint, unsent: false }))
+        Err(anyhow!(Refused { exit: 4, code: part("code"), message, hint, status: status.as_u16(), unsent: false }))
     }
 
     /// Sends a request and reads its JSON answer.
@@ -131,7 +135,8 @@ impl Client {
         }
         let hint = "start one with `quest-host run`, or name another with --url";
         let message = format!("no host reached at {}: {cause}", self.url);
-        anyhow!(Refused { exit: 3, status: 0, message, hint: hint.to_owned(), unsent: error.is_connect() })
+        let unsent = error.is_connect();
+        anyhow!(Refused { exit: 3, message, hint: hint.to_owned(), unsent, ..Refused::default() })
     }
 }
 

@@ -62,7 +62,7 @@ pub(crate) async fn run(client: &Client, printer: &Printer, args: Args) -> Outco
         left = left.saturating_sub(messages.len());
         if !args.follow && (messages.is_empty() || left == 0) {
             if let Some(cursor) = cursor {
-                printer.hint(&format!("go on with --cursor {cursor}"));
+                printer.cursor(&cursor);
             }
             return Ok(());
         }

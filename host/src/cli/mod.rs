@@ -24,8 +24,9 @@ use print::Printer;
 const URL: &str = "http://127.0.0.1:7766";
 
 const AFTER: &str = "\
-Exit codes: 0 done, 1 failed, 2 wrong usage, 3 no host reached, 4 refused by the host (what was named is not there, a bound is
-reached, the action failed).
+Exit codes:
+  0 done   1 failed   2 wrong usage   3 no host reached
+  4 refused by the host: what was named is not there, a bound is reached, the action failed
 
 A first look:
   quest-host run                                              serve the quests in ./quests
@@ -35,7 +36,7 @@ A first look:
 
 /// Runs quests: small stateful WebAssembly programs that react to a user's events over time.
 #[derive(Parser)]
-#[command(name = "quest-host", version, after_help = AFTER, max_term_width = 100)]
+#[command(name = "quest-host", bin_name = "quest-host", version, after_help = AFTER, max_term_width = 100)]
 struct Cli {
     #[command(flatten)]
     common: Common,
@@ -53,17 +54,15 @@ struct Common {
     /// The token that the host asks for [env: QUEST_HOST_TOKEN].
     #[arg(long, global = true)]
     token: Option<String>,
-    /// How results are printed.
+    /// How results are printed: for people, or one JSON value a line.
     #[arg(long, global = true, value_enum, default_value_t = Format::Text)]
     format: Format,
 }
 
-/// How results are printed.
+/// How results are printed: for people, or one JSON value a line.
 #[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Format {
-    /// For people.
     Text,
-    /// For programs.
     Json,
 }
 
@@ -155,6 +154,7 @@ async fn dispatch(cli: Cli, printer: &Printer) -> Outcome {
             config::run(args, printer)
         }
         Command::Completions(args) => {
+            no_client(&common, "completions", "it asks no host")?;
             let mut text = Vec::new();
             clap_complete::generate(args.shell, &mut Cli::command(), "quest-host", &mut text);
             printer.line(String::from_utf8_lossy(&text).trim_end());
@@ -211,13 +211,13 @@ fn report(printer: &Printer, error: &anyhow::Error) -> ExitCode {
     let text = format!("{error:#}");
     match error.downcast_ref::<Refused>() {
         Some(refused) => {
-            printer.error(&text, &refused.hint);
+            printer.error(&refused.code, &text, &refused.hint);
             ExitCode::from(refused.exit)
         }
         None => {
             // What is not the command line's own carries its hint in the text.
             let (text, hint) = text.split_once("; hint: ").unwrap_or((&text, ""));
-            printer.error(text, hint);
+            printer.error("", text, hint);
             ExitCode::FAILURE
         }
     }
@@ -241,7 +241,7 @@ pub(crate) struct SettingFlags {
     /// Where to listen, e.g. 127.0.0.1:7766; port 0 takes a free one.
     #[arg(long)]
     listen: Option<String>,
-    /// The token that every request must carry. Others see a flag in the list of processes: QUEST_HOST_TOKEN and the file do not show.
+    /// The token that every request must carry. Better in QUEST_HOST_TOKEN or the file: flags show in the list of processes.
     #[arg(long)]
     token: Option<String>,
     #[arg(long, hide = true)]

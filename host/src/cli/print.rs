@@ -3,7 +3,7 @@
 use std::io::{self, Write as _};
 
 use owo_colors::OwoColorize as _;
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use super::Format;
 
@@ -33,7 +33,7 @@ impl Printer {
             Ok(()) => {}
             Err(error) if error.kind() == io::ErrorKind::BrokenPipe => std::process::exit(0),
             Err(error) => {
-                self.error(&format!("cannot write to standard output: {error}"), "");
+                self.error("", &format!("cannot write to standard output: {error}"), "");
                 std::process::exit(1);
             }
         }
@@ -88,20 +88,35 @@ impl Printer {
 
     /// Something that should be looked at.
     pub(crate) fn warn(&self, text: &str) {
+        if self.is_json() {
+            return talk(&json!({ "warning": text }).to_string());
+        }
         talk(&format!("{}: {text}", "warning".yellow().bold()));
     }
 
     /// How to mend something, or go on.
     pub(crate) fn hint(&self, text: &str) {
         if !text.is_empty() {
-            talk(&format!("{}: {text}", "hint".cyan().bold()));
+            self.say(&format!("{}: {text}", "hint".cyan().bold()));
         }
     }
 
-    /// An error and how to mend it.
-    pub(crate) fn error(&self, text: &str, hint: &str) {
-        talk(&format!("{}: {text}", "error".red().bold()));
+    /// An error and how to mend it. Programs get it on standard error too, as an object of the API's form.
+    pub(crate) fn error(&self, code: &str, text: &str, hint: &str) {
+        if self.is_json() {
+            return talk(&json!({ "error": { "code": code, "message": text, "hint": hint } }).to_string());
+        }
+        let code = if code.is_empty() { String::new() } else { format!(" [{code}]") };
+        talk(&format!("{}: {text}{code}", "error".red().bold()));
         self.hint(hint);
+    }
+
+    /// Where to go on reading. Beside the data, which is what was read.
+    pub(crate) fn cursor(&self, cursor: &str) {
+        if self.is_json() {
+            return talk(&json!({ "cursor": cursor }).to_string());
+        }
+        self.hint(&format!("go on with --cursor {cursor}"));
     }
 }
 

@@ -72,6 +72,7 @@ fn greet(host: &Host, printer: &Printer) {
     }
     for problem in &host.problems {
         printer.warn(&format!("{} is NOT served: {} [{}]", problem.file.display(), problem.message, problem.code));
+        printer.hint(&problem.hint);
     }
     if host.loaded.is_empty() {
         printer.warn("no quest is served: put .wasm files or Rust sources into the folder with quests (--quests)");
