@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Runs every test. Installs what is missing first: the pinned Rust with its wasm targets, redis-server, and the C quest's compiler.
+# Runs every test. Installs what is missing first: the pinned Rust with its wasm targets, redis-server, curl, and the C quest's compiler.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -15,11 +15,17 @@ rustup toolchain install
 missing=()
 command -v redis-server >/dev/null || missing+=(redis-server)
 command -v cc >/dev/null || missing+=(build-essential)
+command -v curl >/dev/null || missing+=(curl)
 python3 -c 'import venv, ensurepip' 2>/dev/null || missing+=(python3-venv)
 if [ ${#missing[@]} -gt 0 ]; then
   say "from Debian: ${missing[*]}"
   as_root apt-get update -q
   as_root env DEBIAN_FRONTEND=noninteractive apt-get install -q -y --no-install-recommends "${missing[@]}"
+fi
+
+say "the quest in C"
+if ! bash quests/hello-c/build.sh; then
+  bash quests/hello-c/build.sh --install
 fi
 
 say "the tests (a first build takes about ten minutes: a whole wasm compiler is in it)"

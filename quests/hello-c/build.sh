@@ -12,7 +12,7 @@ module=target/visits.wasm
 PATH="$PWD/$tools/bin:$PATH"
 
 missing() {
-  echo "$1: run \`bash quests/hello-c/build.sh --install\` (needs python3 with venv)" >&2
+  echo "$1: \`bash $PWD/build.sh --install\` puts what is needed into $tools (450 MB; needs python3 with venv)" >&2
   exit 1
 }
 

@@ -21,7 +21,7 @@ pub fn guest(package: &str) -> PathBuf {
 
 fn build(package: &str) -> PathBuf {
     // A folder of its own: the tests' own cargo holds the lock of the other.
-    let target = target_dir().join("guests");
+    let target = guests_target();
     let status = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()))
         .current_dir(root())
         .args(["build", "--locked", "--target", "wasm32-wasip2", "--profile", "quest", "-p", package, "--target-dir"])
@@ -31,6 +31,26 @@ fn build(package: &str) -> PathBuf {
         .expect("cargo runs");
     assert!(status.success(), "building {package} failed");
     target.join("wasm32-wasip2/quest").join(format!("{}.wasm", package.replace('-', "_")))
+}
+
+/// The module of the quest in C. Its toolchain comes with `tests/run.sh`.
+///
+/// # Panics
+/// When it cannot be built: then nothing is known about it.
+pub fn hello_c() -> PathBuf {
+    static BUILT: OnceLock<PathBuf> = OnceLock::new();
+    let build = || {
+        let output = Command::new("bash").arg(root().join("quests/hello-c/build.sh")).output().expect("bash runs");
+        assert!(output.status.success(), "the quest in C: {}", String::from_utf8_lossy(&output.stderr));
+        let said = String::from_utf8(output.stdout).expect("a path");
+        root().join("quests/hello-c").join(said.lines().last().expect("its path"))
+    };
+    BUILT.get_or_init(build).clone()
+}
+
+/// Where cargo puts the components that the tests build.
+pub fn guests_target() -> PathBuf {
+    target_dir().join("guests")
 }
 
 /// Where the tests' own artefacts lie.

@@ -3,7 +3,9 @@
 
 pub mod guests;
 pub mod process;
+pub mod redact;
 pub mod redis_server;
+pub mod schema;
 
 use std::time::{Duration, Instant};
 

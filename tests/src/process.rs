@@ -4,6 +4,7 @@ use std::{
     io::{BufRead as _, BufReader, Read as _},
     path::{Path, PathBuf},
     process::{Child, Command, Output, Stdio},
+    sync::mpsc::Receiver,
 };
 
 use serde_json::Value;
@@ -19,6 +20,10 @@ pub struct Setup {
     pub folder: PathBuf,
     /// Flags of `run`.
     pub flags: Vec<String>,
+    /// Where to listen.
+    pub listen: String,
+    /// What the environment of every command sets.
+    pub env: Vec<(String, String)>,
 }
 
 impl Setup {
@@ -29,7 +34,22 @@ impl Setup {
         for module in modules {
             std::fs::copy(module, quests.join(module.file_name().expect("a file"))).expect("copied");
         }
-        Self { exe: exe.into(), folder: folder.to_owned(), flags: Vec::new() }
+        let listen = "127.0.0.1:0".to_owned();
+        Self { exe: exe.into(), folder: folder.to_owned(), flags: Vec::new(), listen, env: Vec::new() }
+    }
+
+    /// The same, listening elsewhere.
+    #[must_use]
+    pub fn listen(mut self, listen: &str) -> Self {
+        listen.clone_into(&mut self.listen);
+        self
+    }
+
+    /// The same with one more variable of the environment.
+    #[must_use]
+    pub fn env(mut self, name: &str, value: &str) -> Self {
+        self.env.push((name.to_owned(), value.to_owned()));
+        self
     }
 
     /// The same with more flags of `run`.
@@ -42,7 +62,13 @@ impl Setup {
     /// A command of ours in the folder, without the environment's settings.
     pub fn command(&self) -> Command {
         let mut command = Command::new(&self.exe);
-        command.current_dir(&self.folder).env("NO_COLOR", "1").env_remove("QUEST_HOST_URL").stdin(Stdio::null());
+        command.current_dir(&self.folder).env("NO_COLOR", "1").env("COLUMNS", "100").stdin(Stdio::null());
+        for (name, _) in std::env::vars_os() {
+            if name.to_string_lossy().starts_with("QUEST_HOST_") {
+                command.env_remove(name);
+            }
+        }
+        command.envs(self.env.iter().cloned());
         command
     }
 
@@ -50,7 +76,7 @@ impl Setup {
     pub fn start(&self) -> Host {
         let mut child = self
             .command()
-            .args(["run", "--format", "json", "--listen", "127.0.0.1:0"])
+            .args(["run", "--format", "json", "--listen", &self.listen])
             .args(&self.flags)
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
@@ -76,6 +102,55 @@ impl Setup {
     }
 }
 
+/// A command that runs and talks to people. Killed when it is dropped.
+pub struct Speaking {
+    /// The process. Its standard output and input are the caller's.
+    pub process: Guard,
+    lines: Receiver<String>,
+    said: String,
+}
+
+impl Speaking {
+    /// Starts a command and listens to its standard error.
+    pub fn start(command: &mut Command) -> Self {
+        let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("the command starts");
+        let stderr = child.stderr.take().expect("piped");
+        let (sender, lines) = std::sync::mpsc::channel();
+        std::thread::spawn(move || {
+            for line in BufReader::new(stderr).lines().map_while(Result::ok) {
+                eprintln!("says: {line}");
+                let _ = sender.send(line);
+            }
+        });
+        Self { process: Guard(child), lines, said: String::new() }
+    }
+
+    /// All that it said, once `marker` is in it.
+    ///
+    /// # Panics
+    /// When it ends, or the deadline passes, before that.
+    pub fn said_until(&mut self, marker: &str) -> &str {
+        while !self.said.contains(marker) {
+            let line = self.lines.recv_timeout(crate::DEADLINE);
+            let line = line.unwrap_or_else(|error| panic!("it did not say {marker:?} ({error}), but:\n{}", self.said));
+            self.said.push_str(&line);
+            self.said.push('\n');
+        }
+        &self.said
+    }
+
+    /// Sends a signal; the status that it ends with, and all that it said.
+    pub fn end(mut self, number: i32) -> (std::process::ExitStatus, String) {
+        signal(&self.process.0, number);
+        let status = self.process.ended();
+        for line in self.lines.iter() {
+            self.said.push_str(&line);
+            self.said.push('\n');
+        }
+        (status, self.said)
+    }
+}
+
 /// A running host. Killed when it is dropped.
 pub struct Host {
     child: Child,
@@ -85,9 +160,16 @@ pub struct Host {
 }
 
 impl Host {
+    /// A command against this host.
+    pub fn command(&self, args: &[&str]) -> Command {
+        let mut command = self.setup.command();
+        command.env("QUEST_HOST_URL", &self.url).args(args);
+        command
+    }
+
     /// Runs a command against this host.
     pub fn cli(&self, args: &[&str]) -> Output {
-        self.setup.command().env("QUEST_HOST_URL", &self.url).args(args).output().expect("the command runs")
+        self.command(args).output().expect("the command runs")
     }
 
     /// Runs a command that must succeed, and reads its JSON.
@@ -110,11 +192,33 @@ impl Host {
     }
 
     /// Sends it a signal.
-    pub fn signal(&self, signal: i32) {
-        // SAFETY: kill(2) on a child that was not waited for yet, so the process id is still its own.
-        #[allow(unsafe_code)]
-        let sent = unsafe { libc::kill(self.child.id() as i32, signal) };
-        assert_eq!(sent, 0, "the host is there");
+    pub fn signal(&self, number: i32) {
+        signal(&self.child, number);
+    }
+}
+
+/// Sends a signal to a child that was not waited for yet.
+pub fn signal(child: &Child, number: i32) {
+    // SAFETY: kill(2) on a child that was not waited for yet, so the process id is still its own.
+    #[allow(unsafe_code)]
+    let sent = unsafe { libc::kill(child.id() as i32, number) };
+    assert_eq!(sent, 0, "the process is there");
+}
+
+/// A child that is killed when it is dropped.
+pub struct Guard(pub Child);
+
+impl Guard {
+    /// Waits until it ends.
+    pub fn ended(&mut self) -> std::process::ExitStatus {
+        eventually("the process ends", || self.0.try_wait().expect("a child"))
+    }
+}
+
+impl Drop for Guard {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
     }
 }
 
@@ -150,6 +254,19 @@ impl Http {
         })
     }
 
+    /// Opens a stream of server-sent events; it is open when this returns.
+    pub fn stream(&self, build: impl FnOnce(&reqwest::Client) -> reqwest::RequestBuilder) -> Events<'_> {
+        let request = build(&self.client).header("Accept", "text/event-stream");
+        let response = self.runtime.block_on(async { request.send().await }).expect("an answer");
+        assert_eq!(response.headers()["content-type"], "text/event-stream");
+        Events { http: self, response, buffer: String::new() }
+    }
+
+    /// The status of an answer, whose body is left alone.
+    pub fn status(&self, build: impl FnOnce(&reqwest::Client) -> reqwest::RequestBuilder) -> u16 {
+        self.runtime.block_on(async { build(&self.client).send().await }).expect("an answer").status().as_u16()
+    }
+
     /// POSTs JSON.
     pub fn post(&self, url: &str, body: &Value) -> Option<(u16, Value)> {
         self.request(|client| client.post(url).json(body))
@@ -158,5 +275,51 @@ impl Http {
     /// GETs JSON.
     pub fn get(&self, url: &str) -> Option<(u16, Value)> {
         self.request(|client| client.get(url))
+    }
+}
+
+/// A stream of server-sent events.
+pub struct Events<'a> {
+    http: &'a Http,
+    response: reqwest::Response,
+    buffer: String,
+}
+
+/// One of them.
+#[derive(Debug, Default)]
+pub struct Event {
+    /// Its kind.
+    pub event: String,
+    /// Its id.
+    pub id: String,
+    /// Its data.
+    pub data: Value,
+}
+
+impl Iterator for Events<'_> {
+    type Item = Event;
+
+    /// Waits for the next event; none at the stream's end.
+    fn next(&mut self) -> Option<Event> {
+        loop {
+            if let Some((text, rest)) = self.buffer.split_once("\n\n") {
+                let mut event = Event::default();
+                for (name, value) in text.lines().filter_map(|line| line.split_once(": ")) {
+                    match name {
+                        "event" => value.clone_into(&mut event.event),
+                        "id" => value.clone_into(&mut event.id),
+                        "data" => event.data = serde_json::from_str(value).expect("JSON"),
+                        _ => {}
+                    }
+                }
+                self.buffer = rest.to_owned();
+                if !event.event.is_empty() {
+                    return Some(event);
+                }
+                continue;
+            }
+            let chunk = self.http.runtime.block_on(self.response.chunk()).ok()??;
+            self.buffer.push_str(std::str::from_utf8(&chunk).expect("UTF-8"));
+        }
     }
 }

@@ -7,16 +7,13 @@ use axum::{
     response::{IntoResponse, Response},
 };
 
-use super::{Access, Api, Failure};
-use crate::service::{Error, Kind};
+use super::{Access, Api, extract::Refusal};
 
 /// Lets a request through, or says why not.
 pub(super) async fn check(State(api): State<Api>, request: Request, next: Next) -> Response {
     match refused(&api.access, request.headers()) {
         None => next.run(request).await,
-        Some((status, code, message)) => {
-            (status, Failure(Error::new(Kind::Invalid, code, message)).body()).into_response()
-        }
+        Some((status, code, message)) => Refusal::new(status, code, message).into_response(),
     }
 }
 

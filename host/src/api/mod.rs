@@ -2,27 +2,30 @@
 //!
 //! Must not know: stores, the engine, wasmtime.
 
+mod extract;
 mod guard;
 mod routes;
 mod streams;
 
 use std::{
-    net::SocketAddr,
     sync::{Arc, atomic::AtomicU64},
-    time::Instant,
+    time::{Duration, Instant},
 };
 
 pub(crate) use streams::view;
 
 use axum::{
     Json, Router,
+    extract::{Request, State},
     http::{StatusCode, header},
-    middleware,
+    middleware::{self, Next},
     response::{IntoResponse, Response},
-    routing::{get, post},
+    routing::{MethodRouter, get, post},
 };
 use serde_json::{Value, json};
 use tokio_util::sync::CancellationToken;
+
+use extract::Refusal;
 
 use crate::{
     dispatcher::Status,
@@ -66,49 +69,75 @@ pub struct Access {
     pub loopback: bool,
 }
 
+/// The API's paths and what answers them. `openapi.json` describes the same ones.
+fn routes() -> Vec<(&'static str, MethodRouter<Api>)> {
+    vec![
+        ("/v1/health", get(routes::health)),
+        ("/v1/openapi.json", get(|| async { ([(header::CONTENT_TYPE, "application/json")], OPENAPI) })),
+        ("/v1/quests", get(routes::quests)),
+        ("/v1/events", post(routes::send)),
+        ("/v1/instances", get(routes::instances)),
+        ("/v1/timers", get(routes::timers)),
+        ("/v1/messages", get(streams::messages)),
+        ("/v1/tail", get(streams::tail)),
+        ("/v1/dead", get(routes::dead)),
+        ("/v1/dead/{id}", get(routes::dead_letter).delete(routes::drop_dead)),
+        ("/v1/dead/{id}/retry", post(routes::retry_dead)),
+        ("/v1/outcomes/{context}/{id}", get(routes::outcome)),
+        ("/v1/contexts/{context}", get(routes::context).delete(routes::forget)),
+        ("/v1/contexts/{context}/variables", get(routes::variables)),
+        ("/v1/contexts/{context}/timers", get(routes::timers_of)),
+        ("/v1/contexts/{context}/quests/{quest}", post(routes::add).delete(routes::remove)),
+        ("/v1/contexts/{context}/quests/{quest}/actions/{action}", post(routes::call)),
+        ("/v1/contexts/{context}/quests/{quest}/queries/{query}", get(routes::query).post(routes::query_with)),
+        (
+            "/v1/contexts/{context}/quests/{quest}/timers/{timer}",
+            post(routes::change_timer).delete(routes::cancel_timer),
+        ),
+    ]
+}
+
+/// The paths of the API, as `openapi.json` writes them.
+pub fn paths() -> Vec<&'static str> {
+    routes().into_iter().map(|(path, _)| path).collect()
+}
+
 /// The API's routes.
 pub fn router(api: Api) -> Router {
-    let context = "/v1/contexts/{context}";
-    let quest = "/v1/contexts/{context}/quests/{quest}";
-    Router::new()
-        .route("/v1/health", get(routes::health))
-        .route("/v1/openapi.json", get(|| async { ([(header::CONTENT_TYPE, "application/json")], OPENAPI) }))
-        .route("/v1/quests", get(routes::quests))
-        .route("/v1/events", post(routes::send))
-        .route("/v1/instances", get(routes::instances))
-        .route("/v1/timers", get(routes::timers))
-        .route("/v1/messages", get(streams::messages))
-        .route("/v1/tail", get(streams::tail))
-        .route("/v1/dead", get(routes::dead))
-        .route("/v1/dead/{id}", get(routes::dead_letter).delete(routes::drop_dead))
-        .route("/v1/dead/{id}/retry", post(routes::retry_dead))
-        .route("/v1/outcomes/{context}/{id}", get(routes::outcome))
-        .route(context, get(routes::context).delete(routes::forget))
-        .route(&format!("{context}/variables"), get(routes::variables))
-        .route(&format!("{context}/timers"), get(routes::timers_of))
-        .route(quest, post(routes::add).delete(routes::remove))
-        .route(&format!("{quest}/actions/{{action}}"), post(routes::call))
-        .route(&format!("{quest}/queries/{{query}}"), get(routes::query).post(routes::query_with))
-        .route(&format!("{quest}/timers/{{timer}}"), post(routes::change_timer).delete(routes::cancel_timer))
+    let served = routes().into_iter().fold(Router::new(), |router, (path, methods)| router.route(path, methods));
+    served
         .fallback(|| async {
-            Failure(
-                Error::new(Kind::NotFound, "no-such-path", "there is no such path")
-                    .hint("GET /v1/openapi.json lists all"),
-            )
+            let error = Error::new(Kind::NotFound, "no-such-path", "there is no such path");
+            Failure(error.hint("GET /v1/openapi.json lists all"))
         })
         .method_not_allowed_fallback(|| async {
-            let error = Error::new(Kind::Invalid, "no-such-method", "this path does not take this method");
-            (StatusCode::METHOD_NOT_ALLOWED, Failure(error).body())
+            let message = "this path does not take this method";
+            Refusal::new(StatusCode::METHOD_NOT_ALLOWED, "no-such-method", message)
         })
         .layer(axum::extract::DefaultBodyLimit::max(BODY_BYTES_MAX))
+        .layer(middleware::from_fn_with_state(api.clone(), stopping))
         .layer(middleware::from_fn_with_state(api.clone(), guard::check))
         .with_state(api)
 }
 
+/// How long requests may still take when the host stops. By then everything that it accepted is committed.
+const GRACE: Duration = Duration::from_millis(500);
+
+/// A host that stops keeps nobody waiting for an answer that another host will have.
+async fn stopping(State(api): State<Api>, request: Request, next: Next) -> Response {
+    tokio::select! {
+        response = next.run(request) => response,
+        () = async { api.stop.cancelled().await; tokio::time::sleep(GRACE).await } => {
+            let message = "the host stops; what was asked is accepted and may still happen, or was not accepted";
+            let error = Error::new(Kind::Unavailable, "stopping", message);
+            Failure(error.hint("ask again, with the same id")).into_response()
+        }
+    }
+}
+
 /// Serves until `stop`.
 pub async fn serve(listener: tokio::net::TcpListener, api: Api, stop: CancellationToken) -> std::io::Result<()> {
-    let router = router(api).into_make_service_with_connect_info::<SocketAddr>();
-    axum::serve(listener, router).with_graceful_shutdown(stop.cancelled_owned()).await
+    axum::serve(listener, router(api)).with_graceful_shutdown(stop.cancelled_owned()).await
 }
 
 /// An error as the API answers it.

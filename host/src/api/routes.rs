@@ -7,16 +7,18 @@ use std::{
 
 use axum::{
     Json,
-    body::Bytes,
-    extract::{Path, Query, State},
-    http::{HeaderMap, StatusCode, header},
+    extract::State,
+    http::{HeaderMap, StatusCode},
     response::{IntoResponse, Response},
 };
 use quest_engine::model::Command;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::{Api, Failure};
+use super::{
+    Api, Failure,
+    extract::{self, Body, Path, Query, invalid},
+};
 use crate::{
     quests::Quests as _,
     service::{Error, Kind, ask::outcome_json},
@@ -33,6 +35,7 @@ const ROWS: usize = 1_000;
 const ROWS_MAX: usize = 100_000;
 
 #[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
 pub(super) struct Wait {
     timeout_ms: Option<u64>,
 }
@@ -43,17 +46,31 @@ impl Wait {
     }
 }
 
+/// Which instances.
 #[derive(Deserialize)]
-pub(super) struct Select {
+#[serde(deny_unknown_fields)]
+pub(super) struct OfQuest {
     quest: Option<String>,
+    limit: Option<usize>,
+}
+
+/// Which dead letters.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct OfContext {
     context: Option<String>,
     limit: Option<usize>,
 }
 
-impl Select {
-    fn rows(&self) -> usize {
-        self.limit.unwrap_or(ROWS).min(ROWS_MAX)
-    }
+/// How many timers.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Limit {
+    limit: Option<usize>,
+}
+
+fn rows(limit: Option<usize>) -> usize {
+    limit.unwrap_or(ROWS).min(ROWS_MAX)
 }
 
 pub(super) async fn health(State(api): State<Api>) -> Json<Value> {
@@ -92,24 +109,10 @@ pub(super) async fn quests(State(api): State<Api>) -> Json<Value> {
 }
 
 /// One event as an object, many as an array or as JSON lines. One answer for each, in order.
-pub(super) async fn send(State(api): State<Api>, headers: HeaderMap, body: Bytes) -> Response {
-    let is_lines = headers
-        .get(header::CONTENT_TYPE)
-        .and_then(|kind| kind.to_str().ok())
-        .is_some_and(|kind| kind.starts_with("application/x-ndjson") || kind.starts_with("application/jsonl"));
-    let text = match std::str::from_utf8(&body) {
-        Ok(text) => text,
-        Err(error) => return Failure(invalid(format!("the body is not UTF-8: {error}"))).into_response(),
-    };
-    let (events, single) = if is_lines {
-        let lines = text.lines().filter(|line| !line.trim().is_empty());
-        (lines.map(|line| serde_json::from_str(line).unwrap_or(Value::String(line.to_owned()))).collect(), false)
-    } else {
-        match serde_json::from_str(text) {
-            Ok(Value::Array(events)) => (events, false),
-            Ok(event) => (vec![event], true),
-            Err(error) => return Failure(invalid(format!("the body is not JSON: {error}"))).into_response(),
-        }
+pub(super) async fn send(State(api): State<Api>, body: Body) -> Response {
+    let (events, single) = match events(&body) {
+        Ok(read) => read,
+        Err(failure) => return failure.into_response(),
     };
     let results = api.service.send(&events).await;
     let show = |result: &Result<crate::service::Receipt, Error>| match result {
@@ -120,13 +123,29 @@ pub(super) async fn send(State(api): State<Api>, headers: HeaderMap, body: Bytes
         return match results.into_iter().next() {
             Some(Ok(receipt)) => (StatusCode::ACCEPTED, Json(json!(receipt))).into_response(),
             Some(Err(error)) => Failure(error).into_response(),
-            None => Failure(invalid("there is no event".to_owned())).into_response(),
+            None => invalid("there is no event".to_owned()).into_response(),
         };
     }
     let accepted = results.iter().filter(|result| result.is_ok()).count();
     let status = if accepted == results.len() { StatusCode::ACCEPTED } else { StatusCode::MULTI_STATUS };
     let rows: Vec<Value> = results.iter().map(show).collect();
     (status, Json(json!({ "accepted": accepted, "refused": rows.len() - accepted, "results": rows }))).into_response()
+}
+
+/// The events of a body, and whether it is one by itself.
+fn events(body: &Body) -> Result<(Vec<Value>, bool), Failure> {
+    let text = body.text()?;
+    if body.is_lines {
+        let lines = text.lines().filter(|line| !line.trim().is_empty());
+        // A line that is not JSON is refused as an event: the others are accepted.
+        let read = |line: &str| serde_json::from_str(line).unwrap_or(Value::String(line.to_owned()));
+        return Ok((lines.map(read).collect(), false));
+    }
+    match serde_json::from_str(text) {
+        Ok(Value::Array(events)) => Ok((events, false)),
+        Ok(event) => Ok((vec![event], true)),
+        Err(error) => Err(invalid(format!("the body is not JSON: {error}"))),
+    }
 }
 
 pub(super) async fn add(
@@ -152,11 +171,10 @@ pub(super) async fn call(
     Path((context, quest, action)): Path<(String, String, String)>,
     Query(wait): Query<Wait>,
     headers: HeaderMap,
-    body: Bytes,
+    body: Body,
 ) -> Answer {
-    let payload = payload(&body)?;
-    let id = headers.get("idempotency-key").and_then(|id| id.to_str().ok()).map(str::to_owned);
-    let answered = api.service.call(&context, &quest, &action, &payload, id, wait.duration()).await?;
+    let id = extract::id(&headers, "Idempotency-Key")?;
+    let answered = api.service.call(&context, &quest, &action, &body.payload()?, id, wait.duration()).await?;
     Ok(Json(json!({ "id": answered.id, "answer": answered.value.to_json_lossy() })))
 }
 
@@ -177,10 +195,9 @@ pub(super) async fn query(State(api): State<Api>, Path(path): Path<(String, Stri
 pub(super) async fn query_with(
     State(api): State<Api>,
     Path(path): Path<(String, String, String)>,
-    body: Bytes,
+    body: Body,
 ) -> Answer {
-    let payload = payload(&body)?;
-    ask(&api, path, payload).await
+    ask(&api, path, body.payload()?).await
 }
 
 async fn ask(api: &Api, (context, quest, query): (String, String, String), payload: Value) -> Answer {
@@ -205,28 +222,25 @@ pub(super) async fn timers_of(State(api): State<Api>, Path(context): Path<String
     Ok(Json(json!({ "timers": api.service.timers_of(&context).await? })))
 }
 
-pub(super) async fn timers(State(api): State<Api>, Query(select): Query<Select>) -> Answer {
-    Ok(Json(json!({ "timers": api.service.timers(select.rows()).await? })))
+pub(super) async fn timers(State(api): State<Api>, Query(Limit { limit }): Query<Limit>) -> Answer {
+    Ok(Json(json!({ "timers": api.service.timers(rows(limit)).await? })))
 }
 
 #[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
 pub(super) struct TimerChange {
-    due: Option<u64>,
+    due: u64,
 }
 
-/// With `{"due": MILLISECONDS}` the timer is moved, without it is fired now.
+/// With `{"due": MILLISECONDS}` the timer is moved, without a body it is fired now.
 pub(super) async fn change_timer(
     State(api): State<Api>,
     Path((context, quest, timer)): Path<(String, String, String)>,
     Query(wait): Query<Wait>,
-    body: Bytes,
+    body: Body,
 ) -> Answer {
-    let change: TimerChange = match body.is_empty() {
-        true => TimerChange { due: None },
-        false => serde_json::from_slice(&body).map_err(|error| Failure(invalid(format!("the body: {error}"))))?,
-    };
-    let command = match change.due {
-        Some(due) => Command::TimerMove { quest, timer, due },
+    let command = match body.json::<TimerChange>()? {
+        Some(TimerChange { due }) => Command::TimerMove { quest, timer, due },
         None => Command::TimerFire { quest, timer },
     };
     api.service.operate(&context, command, wait.duration()).await?;
@@ -242,12 +256,12 @@ pub(super) async fn cancel_timer(
     Ok(Json(json!({ "done": true })))
 }
 
-pub(super) async fn instances(State(api): State<Api>, Query(select): Query<Select>) -> Answer {
-    Ok(Json(json!({ "instances": api.service.instances(select.quest.as_deref(), select.rows()).await? })))
+pub(super) async fn instances(State(api): State<Api>, Query(of): Query<OfQuest>) -> Answer {
+    Ok(Json(json!({ "instances": api.service.instances(of.quest.as_deref(), rows(of.limit)).await? })))
 }
 
-pub(super) async fn dead(State(api): State<Api>, Query(select): Query<Select>) -> Answer {
-    Ok(Json(json!({ "dead": api.service.dead(select.context.as_deref(), select.rows()).await? })))
+pub(super) async fn dead(State(api): State<Api>, Query(of): Query<OfContext>) -> Answer {
+    Ok(Json(json!({ "dead": api.service.dead(of.context.as_deref(), rows(of.limit)).await? })))
 }
 
 pub(super) async fn dead_letter(State(api): State<Api>, Path(id): Path<String>) -> Answer {
@@ -264,15 +278,4 @@ pub(super) async fn drop_dead(State(api): State<Api>, Path(id): Path<String>, Qu
     let dead = api.service.dead_letter(&id).await?;
     api.service.operate(&dead.context, Command::DeadDrop { dead: id }, wait.duration()).await?;
     Ok(Json(json!({ "done": true })))
-}
-
-fn payload(body: &[u8]) -> Result<Value, Failure> {
-    if body.is_empty() {
-        return Ok(Value::Null);
-    }
-    serde_json::from_slice(body).map_err(|error| Failure(invalid(format!("the payload is not JSON: {error}"))))
-}
-
-fn invalid(message: String) -> Error {
-    Error::new(Kind::Invalid, "invalid-request", message)
 }

@@ -4,7 +4,7 @@ use std::{convert::Infallible, time::Duration};
 
 use axum::{
     Json,
-    extract::{Query, State},
+    extract::State,
     http::{HeaderMap, header},
     response::{
         IntoResponse, Response, Sse,
@@ -17,7 +17,10 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 use tokio::sync::broadcast::error::RecvError;
 
-use super::{Api, Failure};
+use super::{
+    Api, Failure,
+    extract::{self, Query},
+};
 
 /// Messages of one answer unless the reader says, and at most.
 const MESSAGES: usize = 100;
@@ -26,41 +29,52 @@ const MESSAGES_MAX: usize = 1_000;
 const WAIT_MS_MAX: u64 = 30_000;
 
 #[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
 pub(super) struct Reading {
     cursor: Option<String>,
-    /// `now` begins behind all that is there.
-    from: Option<String>,
+    from: Option<Begin>,
     wait_ms: Option<u64>,
     limit: Option<usize>,
 }
 
+/// Where a reader without a cursor begins.
+#[derive(Deserialize, Clone, Copy, PartialEq)]
+#[serde(rename_all = "lowercase")]
+enum Begin {
+    /// With the oldest message kept.
+    Oldest,
+    /// Behind all that is there.
+    Now,
+}
+
 /// Messages after a cursor: at once, after a wait, or as they come (`Accept: text/event-stream`).
 pub(super) async fn messages(State(api): State<Api>, Query(reading): Query<Reading>, headers: HeaderMap) -> Response {
-    let last = headers.get("last-event-id").and_then(|id| id.to_str().ok()).map(str::to_owned);
-    let mut cursor = last.or(reading.cursor);
-    if cursor.is_none() && reading.from.as_deref() == Some("now") {
-        cursor = match api.service.messages_end().await {
-            Ok(end) => Some(end),
-            Err(error) => return Failure(error).into_response(),
-        };
+    match read(api, reading, &headers).await {
+        Ok(response) => response,
+        Err(failure) => failure.into_response(),
+    }
+}
+
+async fn read(api: Api, reading: Reading, headers: &HeaderMap) -> Result<Response, Failure> {
+    // A browser that reconnects asks with the parameters that it began with, so what it has seen since comes first.
+    let mut cursor = extract::text(headers, "Last-Event-ID")?.or(reading.cursor);
+    if cursor.is_none() && reading.from == Some(Begin::Now) {
+        cursor = Some(api.service.messages_end().await?);
     }
     let limit = reading.limit.unwrap_or(MESSAGES).clamp(1, MESSAGES_MAX);
-    let streams = headers
-        .get(header::ACCEPT)
-        .and_then(|accept| accept.to_str().ok())
-        .is_some_and(|accept| accept.contains("text/event-stream"));
-    if streams {
+    let accept = headers.get(header::ACCEPT).and_then(|accept| accept.to_str().ok());
+    if accept.is_some_and(|accept| accept.contains("text/event-stream")) {
         // A wrong cursor is told at once, not in the stream.
-        if let Err(error) = api.service.messages(cursor.as_deref(), 1, Duration::ZERO).await {
-            return Failure(error).into_response();
-        }
-        return Sse::new(follow(api, cursor)).keep_alive(KeepAlive::default()).into_response();
+        api.service.messages(cursor.as_deref(), 1, Duration::ZERO).await?;
+        return Ok(Sse::new(follow(api, cursor)).keep_alive(KeepAlive::default()).into_response());
     }
     let wait = Duration::from_millis(reading.wait_ms.unwrap_or(0).min(WAIT_MS_MAX));
-    match api.service.messages(cursor.as_deref(), limit, wait).await {
-        Ok(page) => Json(json!(page)).into_response(),
-        Err(error) => Failure(error).into_response(),
-    }
+    let page = tokio::select! {
+        page = api.service.messages(cursor.as_deref(), limit, wait) => page?,
+        // A host that stops keeps nobody waiting. Reading changes nothing, so it is safe to begin again.
+        () = api.stop.cancelled() => api.service.messages(cursor.as_deref(), limit, Duration::ZERO).await?,
+    };
+    Ok(Json(json!(page)).into_response())
 }
 
 /// Pages as events: each carries its messages, and the cursor behind them as its id.

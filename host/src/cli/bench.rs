@@ -41,7 +41,7 @@ pub(crate) struct Args {
 const CHUNK: usize = 1_000;
 
 pub(crate) async fn run(args: Args, printer: &Printer) -> Outcome {
-    let mut settings = args.settings.resolve()?.settings;
+    let mut settings = args.settings.resolve(printer)?.settings;
     let scratch = tempfile::tempdir()?;
     if settings.store.is_empty() {
         settings.data = scratch.path().to_owned();

@@ -1,19 +1,25 @@
-//! Builds the Rust sources in the folder with quests before `run` serves them.
+//! Builds the sources in the folder with quests before `run` serves them. What cannot be built is named; the rest is served.
+//!
+//! Must not know: what a module holds.
 
 use std::{
+    collections::{BTreeMap, BTreeSet},
     path::{Path, PathBuf},
-    process::{Command, Stdio},
+    process::{Command, Output, Stdio},
 };
 
-use anyhow::{Context as _, bail};
+use anyhow::{Context as _, anyhow, bail};
 use serde_json::Value;
 
 use super::print::Printer;
 
 /// What quests are built for.
 const TARGET: &str = "wasm32-wasip2";
+/// Lines of a failed `build.sh` that are shown.
+const LINES_SHOWN: usize = 12;
 
-/// A folder of sources and the module that it builds.
+/// What came of the sources in a folder with quests.
+#[derive(Default)]
 pub(crate) struct Built {
     /// The modules built.
     pub(crate) modules: Vec<PathBuf>,
@@ -21,13 +27,22 @@ pub(crate) struct Built {
     pub(crate) left_out: Vec<(PathBuf, String)>,
 }
 
-/// Builds every folder in `quests` that has a `Cargo.toml` (all in one go) or a `build.sh` (one by one).
+/// A crate with quests.
+struct Crate {
+    folder: PathBuf,
+    name: String,
+}
+
+/// Builds every folder in `quests` that has a `Cargo.toml` (those of one workspace by one cargo) or a `build.sh`.
 pub(crate) fn build(quests: &Path, printer: &Printer) -> anyhow::Result<Built> {
-    let mut built = Built { modules: Vec::new(), left_out: Vec::new() };
-    let mut crates = Vec::new();
+    let mut built = Built::default();
+    let mut workspaces: BTreeMap<PathBuf, Vec<Crate>> = BTreeMap::new();
     for folder in folders(quests)? {
         if folder.join("Cargo.toml").is_file() {
-            crates.push(folder);
+            match read_crate(&folder) {
+                Ok((root, found)) => workspaces.entry(root).or_default().push(found),
+                Err(error) => built.left_out.push((folder, format!("{error:#}"))),
+            }
         } else if folder.join("build.sh").is_file() {
             match script(&folder, printer) {
                 Ok(module) => built.modules.push(module),
@@ -35,11 +50,8 @@ pub(crate) fn build(quests: &Path, printer: &Printer) -> anyhow::Result<Built> {
             }
         }
     }
-    for folder in crates {
-        match cargo(&folder, printer) {
-            Ok(modules) => built.modules.extend(modules),
-            Err(error) => built.left_out.push((folder, format!("{error:#}"))),
-        }
+    for (root, crates) in workspaces {
+        workspace(&root, crates, printer, &mut built);
     }
     built.modules.sort();
     Ok(built)
@@ -56,33 +68,89 @@ fn folders(quests: &Path) -> anyhow::Result<Vec<PathBuf>> {
     Ok(folders)
 }
 
-/// Builds a crate and gives the modules that came of it. Cargo's progress goes to the terminal.
-fn cargo(folder: &Path, printer: &Printer) -> anyhow::Result<Vec<PathBuf>> {
-    let name = folder.file_name().unwrap_or_default().to_string_lossy().into_owned();
-    printer.say_named("building", &name);
+/// A crate and the folder of the workspace that it belongs to; its own, if it belongs to none.
+fn read_crate(folder: &Path) -> anyhow::Result<(PathBuf, Crate)> {
+    let folder = folder.canonicalize()?;
+    let manifest = manifest(&folder)?;
+    let name = manifest.get("package").and_then(|package| package.get("name")).and_then(toml::Value::as_str);
+    let name = name.context("its Cargo.toml has no [package] with a name")?.to_owned();
+    let is_root = |folder: &&Path| {
+        folder.join("Cargo.toml").is_file() && manifest_of(folder).is_some_and(|it| it.contains_key("workspace"))
+    };
+    let root = folder.ancestors().find(is_root).unwrap_or(&folder).to_owned();
+    Ok((root, Crate { folder, name }))
+}
+
+fn manifest(folder: &Path) -> anyhow::Result<toml::Table> {
+    let path = folder.join("Cargo.toml");
+    let text = std::fs::read_to_string(&path).with_context(|| format!("cannot read {}", path.display()))?;
+    toml::from_str(&text).map_err(|error| anyhow!("its Cargo.toml is not TOML: {}", error.message()))
+}
+
+fn manifest_of(folder: &Path) -> Option<toml::Table> {
+    manifest(folder).ok()
+}
+
+/// Builds the crates of one workspace in one go: a cargo that has nothing to do still takes its time. If that gives nothing at all, one
+/// of them may be what cargo cannot read, so each is built by itself.
+fn workspace(root: &Path, crates: Vec<Crate>, printer: &Printer, built: &mut Built) {
+    let names: Vec<&str> = crates.iter().map(|found| found.name.as_str()).collect();
+    printer.say_named("building", &names.join(", "));
+    let together = match cargo(root, &names) {
+        Ok(output) => output,
+        Err(error) => {
+            built.left_out.extend(crates.into_iter().map(|found| (found.folder, format!("{error:#}"))));
+            return;
+        }
+    };
+    let apart = crates.len() > 1 && !together.status.success() && artefacts(&together).is_empty();
+    for Crate { folder, name } in crates {
+        let alone = if apart { cargo(&folder, &[&name]) } else { Ok(together.clone()) };
+        match alone.and_then(|output| modules(&folder, &output)) {
+            Ok(modules) => built.modules.extend(modules),
+            Err(error) => built.left_out.push((folder, format!("{error:#}"))),
+        }
+    }
+}
+
+/// Runs cargo. Its progress and its errors go to the terminal.
+fn cargo(folder: &Path, packages: &[&str]) -> anyhow::Result<Output> {
     let mut command = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
     command
         .current_dir(folder)
-        .args(["build", "--target", TARGET, "--message-format", "json-render-diagnostics", "--profile"])
-        .arg(if has_profile(folder) { "quest" } else { "release" })
-        .stdout(Stdio::piped());
-    let output = command
-        .spawn()
-        .and_then(std::process::Child::wait_with_output)
-        .context("cannot start cargo: is Rust installed?")?;
-    if !output.status.success() {
-        bail!("cargo could not build it; `rustup target add {TARGET}` if that target is missing");
+        .args(["build", "--keep-going", "--target", TARGET, "--message-format", "json-render-diagnostics", "--profile"])
+        .arg(if has_profile(folder) { "quest" } else { "release" });
+    for package in packages {
+        command.args(["--package", package]);
     }
-    let artefacts = String::from_utf8_lossy(&output.stdout);
-    let messages = artefacts.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
-    let manifest = folder.join("Cargo.toml").canonicalize()?;
-    let own =
-        messages.filter(|message| message["manifest_path"].as_str().is_some_and(|path| Path::new(path) == manifest));
-    let files = own.flat_map(|message| message["filenames"].as_array().cloned().unwrap_or_default());
-    let modules: Vec<PathBuf> = files
-        .filter_map(|file| file.as_str().map(PathBuf::from))
-        .filter(|file| file.extension().is_some_and(|extension| extension == "wasm"))
-        .collect();
+    let child = command.stdin(Stdio::null()).stdout(Stdio::piped()).spawn();
+    child.and_then(std::process::Child::wait_with_output).context("cannot start cargo: is Rust installed?")
+}
+
+/// The files that cargo built, by the manifest that they came from.
+fn artefacts(output: &Output) -> BTreeSet<(PathBuf, PathBuf)> {
+    let text = String::from_utf8_lossy(&output.stdout);
+    let mut found = BTreeSet::new();
+    for message in text.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok()) {
+        let Some(manifest) = message["manifest_path"].as_str() else { continue };
+        for file in message["filenames"].as_array().into_iter().flatten().filter_map(Value::as_str) {
+            found.insert((manifest.into(), file.into()));
+        }
+    }
+    found
+}
+
+/// The modules of one crate among all that cargo built.
+fn modules(folder: &Path, output: &Output) -> anyhow::Result<Vec<PathBuf>> {
+    let manifest = folder.join("Cargo.toml");
+    let own = artefacts(output).into_iter().filter(|(from, _)| *from == manifest);
+    let own: Vec<PathBuf> = own.map(|(_, file)| file).collect();
+    let is_built = output.status.success() || !own.is_empty();
+    let modules: Vec<PathBuf> =
+        own.into_iter().filter(|file| file.extension().is_some_and(|it| it == "wasm")).collect();
+    if !is_built {
+        bail!("cargo could not build it, as said above; `rustup target add {TARGET}` if that target is missing");
+    }
     if modules.is_empty() {
         bail!("cargo built no module; a quest's Cargo.toml has [lib] crate-type = [\"cdylib\"]");
     }
@@ -91,20 +159,21 @@ fn cargo(folder: &Path, printer: &Printer) -> anyhow::Result<Vec<PathBuf>> {
 
 /// The profile for quests is the workspace's; a crate of its own has `release`.
 fn has_profile(folder: &Path) -> bool {
-    folder.ancestors().any(|folder| {
-        std::fs::read_to_string(folder.join("Cargo.toml")).is_ok_and(|text| text.contains("[profile.quest]"))
-    })
+    let has = |manifest: toml::Table| manifest.get("profile").is_some_and(|profiles| profiles.get("quest").is_some());
+    folder.ancestors().filter_map(manifest_of).any(has)
 }
 
 /// Runs a folder's `build.sh`, which prints the module's path last.
 fn script(folder: &Path, printer: &Printer) -> anyhow::Result<PathBuf> {
     printer.say_named("building", &folder.file_name().unwrap_or_default().to_string_lossy());
     let mut command = Command::new("bash");
-    command.current_dir(folder).arg("build.sh").stdout(Stdio::piped()).stderr(Stdio::piped());
+    command.current_dir(folder).arg("build.sh").stdin(Stdio::null());
     let output = command.output().context("cannot start bash")?;
     if !output.status.success() {
         let text = String::from_utf8_lossy(&output.stderr);
-        bail!("build.sh failed: {}", text.lines().last().unwrap_or("it said nothing"));
+        let lines: Vec<&str> = text.lines().collect();
+        let shown = lines[lines.len().saturating_sub(LINES_SHOWN)..].join("\n");
+        bail!("build.sh failed: {}", if shown.is_empty() { "it said nothing" } else { &shown });
     }
     let text = String::from_utf8_lossy(&output.stdout);
     let path = text.lines().last().map(str::trim).filter(|line| line.ends_with(".wasm"));

@@ -125,6 +125,7 @@ pub(crate) async fn list(client: &Client, printer: &Printer) -> Outcome {
     for problem in answer["problems"].as_array().unwrap_or(&empty) {
         let text = |name: &str| problem[name].as_str().unwrap_or_default();
         printer.warn(&format!("{} is not served: {} [{}]", text("file"), text("message"), text("code")));
+        printer.hint(text("hint"));
     }
     Ok(())
 }
@@ -164,9 +165,6 @@ pub(crate) async fn vars(client: &Client, printer: &Printer, args: &Context) -> 
 }
 
 pub(crate) async fn timers(client: &Client, printer: &Printer, args: Timers) -> Outcome {
-    let done = |printer: &Printer, what: &str| {
-        if printer.is_json() { printer.json(&json!({ "done": true })) } else { printer.line(what) }
-    };
     let path = |timer: &OneTimer| {
         [
             "contexts".to_owned(),
@@ -217,16 +215,24 @@ pub(crate) async fn dead(client: &Client, printer: &Printer, args: Dead) -> Outc
         }
         DeadCommand::Show { id } => {
             let answer = client.get(&["dead", &id]).await?;
-            printer.line(&if printer.is_json() { answer.to_string() } else { format!("{answer:#}") });
+            if printer.is_json() {
+                printer.json(&answer);
+            } else {
+                printer.fields(&answer);
+            }
         }
         DeadCommand::Retry { id } => {
             client.send(client.request(Method::POST, &["dead", &id, "retry"])).await?;
-            printer.line(if printer.is_json() { "{\"done\":true}" } else { "accepted anew" });
+            done(printer, "accepted anew");
         }
         DeadCommand::Drop { id } => {
             client.send(client.request(Method::DELETE, &["dead", &id])).await?;
-            printer.line(if printer.is_json() { "{\"done\":true}" } else { "dropped" });
+            done(printer, "dropped");
         }
     }
     Ok(())
+}
+
+fn done(printer: &Printer, what: &str) {
+    if printer.is_json() { printer.json(&json!({ "done": true })) } else { printer.line(what) }
 }

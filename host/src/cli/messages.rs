@@ -1,5 +1,7 @@
 //! `messages` and `tail`: what comes as it comes.
 
+use std::time::{Duration, Instant};
+
 use futures_util::StreamExt as _;
 use reqwest::Method;
 use serde_json::Value;
@@ -7,7 +9,7 @@ use serde_json::Value;
 use super::{
     Outcome,
     client::Client,
-    print::{Printer, time},
+    print::{Printer, plain, time},
 };
 
 /// Read what quests published.
@@ -23,9 +25,16 @@ pub(crate) struct Args {
     #[arg(long)]
     cursor: Option<String>,
     /// Messages at most (without --follow).
-    #[arg(long, default_value_t = 1_000)]
+    #[arg(long, default_value_t = 1_000, conflicts_with = "follow")]
     limit: usize,
 }
+
+/// Messages of one request.
+const PAGE: usize = 1_000;
+
+/// How long a host that is gone is waited for, and the pause between two tries.
+const GONE: Duration = Duration::from_secs(60);
+const PAUSE: Duration = Duration::from_millis(500);
 
 pub(crate) async fn run(client: &Client, printer: &Printer, args: Args) -> Outcome {
     let mut cursor = args.cursor;
@@ -33,15 +42,15 @@ pub(crate) async fn run(client: &Client, printer: &Printer, args: Args) -> Outco
     let mut from_now = args.new;
     loop {
         let wait = if args.follow { 30_000 } else { 0 };
-        let limit = if args.follow { 1_000 } else { left.min(1_000) };
-        let mut request = client.request(Method::GET, &["messages"]).query(&[("wait_ms", wait), ("limit", limit)]);
-        if let Some(cursor) = &cursor {
-            request = request.query(&[("cursor", cursor)]);
-        } else if from_now {
-            request = request.query(&[("from", "now")]);
+        let limit = if args.follow { PAGE } else { left.min(PAGE) };
+        let mut query = vec![("wait_ms", wait.to_string()), ("limit", limit.to_string())];
+        match &cursor {
+            Some(cursor) => query.push(("cursor", cursor.clone())),
+            None if from_now => query.push(("from", "now".to_owned())),
+            None => {}
         }
         from_now = false;
-        let page = client.json(request).await?;
+        let page = page(client, printer, &query, args.follow).await?;
         if page["missed"].as_u64().unwrap_or(0) > 0 {
             printer.warn(&format!("{} messages were dropped before they were read", page["missed"]));
         }
@@ -53,9 +62,26 @@ pub(crate) async fn run(client: &Client, printer: &Printer, args: Args) -> Outco
         left = left.saturating_sub(messages.len());
         if !args.follow && (messages.is_empty() || left == 0) {
             if let Some(cursor) = cursor {
-                printer.say(&format!("go on with --cursor {cursor}"));
+                printer.cursor(&cursor);
             }
             return Ok(());
+        }
+    }
+}
+
+/// One page. Whoever follows outlives a restart of the host: the cursor is the store's, so nothing is missed.
+async fn page(client: &Client, printer: &Printer, query: &[(&str, String)], follow: bool) -> anyhow::Result<Value> {
+    let until = Instant::now() + GONE;
+    let mut said = false;
+    loop {
+        match client.json(client.request(Method::GET, &["messages"]).query(query)).await {
+            Err(error) if follow && client.passes(&error) && Instant::now() < until => {
+                if !std::mem::replace(&mut said, true) {
+                    printer.warn(&format!("{error:#}; trying again for {} s", GONE.as_secs()));
+                }
+                tokio::time::sleep(PAUSE).await;
+            }
+            other => return other,
         }
     }
 }
@@ -71,10 +97,11 @@ fn show(printer: &Printer, message: &Value) {
 
 pub(crate) async fn tail(client: &Client, printer: &Printer) -> Outcome {
     let response = client.send(client.request(Method::GET, &["tail"])).await?;
+    printer.say_named("connected", "events are shown as they happen; Ctrl-C ends it");
     let mut chunks = response.bytes_stream();
     let mut buffer = Vec::new();
     while let Some(chunk) = chunks.next().await {
-        buffer.extend_from_slice(&chunk?);
+        buffer.extend_from_slice(&chunk.map_err(|error| client.unreached(&error))?);
         while let Some(end) = buffer.iter().position(|byte| *byte == b'\n') {
             let line: Vec<u8> = buffer.drain(..=end).collect();
             let line = String::from_utf8_lossy(&line);
@@ -87,7 +114,7 @@ pub(crate) async fn tail(client: &Client, printer: &Printer) -> Outcome {
             }
         }
     }
-    Ok(())
+    Err(client.ended())
 }
 
 /// A happening in a line.
@@ -104,14 +131,15 @@ pub(crate) fn tail_line(happening: &Value) -> String {
     let event = if text("event").is_empty() { text("cause") } else { text("event") };
     let why = match text("message") {
         "" => text("code").to_owned(),
-        message => format!("{}: {message}", text("code")),
+        message => format!("{}: {}", text("code"), plain(message)),
     };
     let logs: String = happening["log"]
         .as_array()
         .into_iter()
         .flatten()
         .filter_map(Value::as_str)
-        .map(|line| format!("\n    | {line}"))
+        .flat_map(str::lines)
+        .map(|line| format!("\n    | {}", plain(line)))
         .collect();
     let at = time(happening["at"].as_u64().unwrap_or(0));
     format!("{at}  {}  {event} → {what}  {} {why}", text("context"), text("outcome")).trim_end().to_owned() + &logs

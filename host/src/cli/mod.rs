@@ -10,17 +10,23 @@ mod operate;
 mod print;
 mod run;
 mod send;
+mod send_many;
 
 use std::{path::PathBuf, process::ExitCode};
 
 use clap::{CommandFactory as _, Parser, Subcommand, ValueEnum};
+use tokio::signal::unix::{SignalKind, signal};
 
 use client::{Client, Refused};
 use print::Printer;
 
+/// Where a host listens unless it is told otherwise.
+const URL: &str = "http://127.0.0.1:7766";
+
 const AFTER: &str = "\
-Exit codes: 0 done, 1 failed, 2 wrong usage, 3 no host reached, 4 refused by the host (what was named is not there, a bound is
-reached, the action failed).
+Exit codes:
+  0 done   1 failed   2 wrong usage   3 no host reached
+  4 refused by the host: what was named is not there, a bound is reached, the action failed
 
 A first look:
   quest-host run                                              serve the quests in ./quests
@@ -30,7 +36,7 @@ A first look:
 
 /// Runs quests: small stateful WebAssembly programs that react to a user's events over time.
 #[derive(Parser)]
-#[command(name = "quest-host", version, after_help = AFTER, max_term_width = 100)]
+#[command(name = "quest-host", bin_name = "quest-host", version, after_help = AFTER, max_term_width = 100)]
 struct Cli {
     #[command(flatten)]
     common: Common,
@@ -38,25 +44,25 @@ struct Cli {
     command: Command,
 }
 
+/// The flags of every command. `url` and `token` say which host a command talks to; where it talks to none, [`SettingFlags`] and
+/// [`Local`] take their places.
 #[derive(clap::Args)]
 struct Common {
-    /// Where the host listens.
-    #[arg(long, global = true, env = "QUEST_HOST_URL", default_value = "http://127.0.0.1:7766")]
-    url: String,
-    /// The token that the host asks for.
-    #[arg(long, global = true, env = "QUEST_HOST_TOKEN", hide_env_values = true)]
+    /// Where the host listens [env: QUEST_HOST_URL] [default: http://127.0.0.1:7766].
+    #[arg(long, global = true)]
+    url: Option<String>,
+    /// The token that the host asks for [env: QUEST_HOST_TOKEN].
+    #[arg(long, global = true)]
     token: Option<String>,
-    /// How results are printed.
+    /// How results are printed: for people, or one JSON value a line.
     #[arg(long, global = true, value_enum, default_value_t = Format::Text)]
     format: Format,
 }
 
-/// How results are printed.
+/// How results are printed: for people, or one JSON value a line.
 #[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Format {
-    /// For people.
     Text,
-    /// For programs.
     Json,
 }
 
@@ -75,7 +81,7 @@ enum Command {
     /// Call an action and print its answer.
     Call(operate::Call),
     /// Ask a query and print its answer.
-    Query(operate::Call),
+    Query(operate::Query),
     /// List instances: of a context, of a quest, or all.
     Ps(inspect::Ps),
     /// Show the variables of a context.
@@ -95,10 +101,24 @@ enum Command {
     /// Show each setting and where it came from.
     Config(config::Args),
     /// Print completions for a shell.
-    Completions {
-        /// The shell.
-        shell: clap_complete::Shell,
-    },
+    Completions(Completions),
+}
+
+#[derive(clap::Args)]
+struct Completions {
+    #[command(flatten)]
+    _local: Local,
+    /// The shell.
+    shell: clap_complete::Shell,
+}
+
+/// Hides the flags that say which host to talk to from a command that talks to none.
+#[derive(clap::Args)]
+struct Local {
+    #[arg(long, hide = true)]
+    url: Option<String>,
+    #[arg(long, hide = true)]
+    token: Option<String>,
 }
 
 /// What ends a command.
@@ -119,35 +139,88 @@ pub fn main() -> ExitCode {
 }
 
 async fn dispatch(cli: Cli, printer: &Printer) -> Outcome {
-    let client = Client::new(&cli.common.url, cli.common.token.as_deref())?;
-    match cli.command {
-        Command::Run(args) => run::run(args, printer).await,
+    let Cli { common, command } = cli;
+    match command {
+        Command::Run(args) => {
+            no_client(&common, "run", "--listen says where")?;
+            run::run(args, printer).await
+        }
+        Command::Bench(args) => {
+            no_client(&common, "bench", "it measures a host of its own")?;
+            bench::run(args, printer).await
+        }
+        Command::Config(args) => {
+            no_client(&common, "config", "it shows the settings of this folder and environment")?;
+            config::run(args, printer)
+        }
+        Command::Completions(args) => {
+            no_client(&common, "completions", "it asks no host")?;
+            let mut text = Vec::new();
+            clap_complete::generate(args.shell, &mut Cli::command(), "quest-host", &mut text);
+            printer.line(String::from_utf8_lossy(&text).trim_end());
+            Ok(())
+        }
+        command => ask(command, &common, printer).await,
+    }
+}
+
+/// The commands that are clients of a running host.
+async fn ask(command: Command, common: &Common, printer: &Printer) -> Outcome {
+    let given = |flag: &Option<String>, name: &str| {
+        flag.clone().or_else(|| std::env::var(name).ok()).filter(|value| !value.is_empty())
+    };
+    let url = given(&common.url, "QUEST_HOST_URL").unwrap_or_else(|| URL.to_owned());
+    let client = Client::new(&url, given(&common.token, "QUEST_HOST_TOKEN").as_deref())?;
+    match command {
         Command::List => inspect::list(&client, printer).await,
         Command::Add(target) => operate::add(&client, printer, &target).await,
         Command::Remove(target) => operate::remove(&client, printer, &target).await,
         Command::Send(args) => send::run(&client, printer, args).await,
-        Command::Call(call) => operate::call(&client, printer, &call, "actions").await,
-        Command::Query(call) => operate::call(&client, printer, &call, "queries").await,
+        Command::Call(call) => operate::call(&client, printer, &call).await,
+        Command::Query(query) => operate::query(&client, printer, &query).await,
         Command::Ps(args) => inspect::ps(&client, printer, &args).await,
         Command::Vars(args) => inspect::vars(&client, printer, &args).await,
         Command::Timers(args) => inspect::timers(&client, printer, args).await,
-        Command::Messages(args) => messages::run(&client, printer, args).await,
+        Command::Messages(args) => until_told(messages::run(&client, printer, args)).await,
         Command::Forget(args) => operate::forget(&client, printer, &args).await,
-        Command::Tail => messages::tail(&client, printer).await,
+        Command::Tail => until_told(messages::tail(&client, printer)).await,
         Command::Dead(args) => inspect::dead(&client, printer, args).await,
-        Command::Bench(args) => bench::run(args, printer).await,
-        Command::Config(args) => config::run(args, printer),
-        Command::Completions { shell } => {
-            clap_complete::generate(shell, &mut Cli::command(), "quest-host", &mut std::io::stdout());
-            Ok(())
-        }
+        Command::Run(_) | Command::Bench(_) | Command::Config(_) | Command::Completions(_) => Ok(()),
+    }
+}
+
+/// Ctrl-C is how a command that follows ends, and no failure.
+async fn until_told(work: impl Future<Output = Outcome>) -> Outcome {
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    let mut terminate = signal(SignalKind::terminate())?;
+    tokio::select! {
+        outcome = work => outcome,
+        _ = interrupt.recv() => Ok(()),
+        _ = terminate.recv() => Ok(()),
+    }
+}
+
+fn no_client(common: &Common, command: &str, why: &str) -> Outcome {
+    match common.url {
+        None => Ok(()),
+        Some(_) => Err(Refused::usage(&format!("{command} takes no --url"), why)),
     }
 }
 
 fn report(printer: &Printer, error: &anyhow::Error) -> ExitCode {
-    let refused = error.downcast_ref::<Refused>();
-    printer.error(&format!("{error:#}"), refused.map_or("", |refused| &refused.hint));
-    ExitCode::from(refused.map_or(1, |refused| refused.exit))
+    let text = format!("{error:#}");
+    match error.downcast_ref::<Refused>() {
+        Some(refused) => {
+            printer.error(&refused.code, &text, &refused.hint);
+            ExitCode::from(refused.exit)
+        }
+        None => {
+            // What is not the command line's own carries its hint in the text.
+            let (text, hint) = text.split_once("; hint: ").unwrap_or((&text, ""));
+            printer.error("", text, hint);
+            ExitCode::FAILURE
+        }
+    }
 }
 
 /// The flags that settings have in common.
@@ -168,6 +241,11 @@ pub(crate) struct SettingFlags {
     /// Where to listen, e.g. 127.0.0.1:7766; port 0 takes a free one.
     #[arg(long)]
     listen: Option<String>,
+    /// The token that every request must carry. Better in QUEST_HOST_TOKEN or the file: flags show in the list of processes.
+    #[arg(long)]
+    token: Option<String>,
+    #[arg(long, hide = true)]
+    url: Option<String>,
     /// The folder with quests.
     #[arg(long)]
     quests: Option<String>,
@@ -178,21 +256,27 @@ pub(crate) struct SettingFlags {
 
 impl SettingFlags {
     /// Resolves the settings with these flags on top.
-    pub(crate) fn resolve(&self) -> anyhow::Result<crate::settings::Resolved> {
+    pub(crate) fn resolve(&self, printer: &Printer) -> anyhow::Result<crate::settings::Resolved> {
         let named = [
             ("store", &self.store),
             ("data", &self.data),
             ("durability", &self.durability),
             ("listen", &self.listen),
+            ("token", &self.token),
             ("quests", &self.quests),
         ];
         let mut flags: Vec<(String, String)> =
             named.into_iter().filter_map(|(name, value)| Some((name.to_owned(), value.clone()?))).collect();
         for set in &self.sets {
-            let Some((name, value)) = set.split_once('=') else { anyhow::bail!("--set takes NAME=VALUE, not {set:?}") };
+            let Some((name, value)) = set.split_once('=') else {
+                let example = "for example --set pace.lease_ms=5000";
+                return Err(Refused::usage(&format!("--set takes NAME=VALUE, not {set:?}"), example));
+            };
             flags.push((name.to_owned(), value.to_owned()));
         }
-        crate::settings::resolve(&flags, self.config.as_deref())
+        let resolved = crate::settings::resolve(&flags, self.config.as_deref())?;
+        resolved.warnings.iter().for_each(|warning| printer.warn(warning));
+        Ok(resolved)
     }
 }
 

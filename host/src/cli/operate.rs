@@ -2,11 +2,15 @@
 
 use std::io::{IsTerminal as _, Write as _};
 
-use anyhow::{Context as _, bail};
+use anyhow::bail;
 use reqwest::Method;
 use serde_json::Value;
 
-use super::{Outcome, client::Client, print::Printer};
+use super::{
+    Outcome,
+    client::{Client, Refused},
+    print::Printer,
+};
 
 #[derive(clap::Args)]
 pub(crate) struct Target {
@@ -22,8 +26,8 @@ pub(crate) struct Call {
     context: String,
     /// The quest.
     quest: String,
-    /// The action or query.
-    name: String,
+    /// The action.
+    action: String,
     /// The payload, as JSON.
     #[arg(long, value_name = "JSON")]
     payload: Option<String>,
@@ -33,6 +37,19 @@ pub(crate) struct Call {
     /// The call's id: called again with the same one, it does nothing twice.
     #[arg(long)]
     id: Option<String>,
+}
+
+#[derive(clap::Args)]
+pub(crate) struct Query {
+    /// The context.
+    context: String,
+    /// The quest.
+    quest: String,
+    /// The query.
+    query: String,
+    /// The payload, as JSON.
+    #[arg(long, value_name = "JSON")]
+    payload: Option<String>,
 }
 
 #[derive(clap::Args)]
@@ -70,25 +87,42 @@ pub(crate) async fn remove(client: &Client, printer: &Printer, target: &Target) 
     Ok(())
 }
 
-pub(crate) async fn call(client: &Client, printer: &Printer, call: &Call, kind: &str) -> Outcome {
-    let payload: Value = match &call.payload {
-        Some(text) => serde_json::from_str(text).with_context(|| format!("--payload is not JSON: {text}"))?,
-        None => Value::Null,
-    };
-    let parts = ["contexts", &call.context, "quests", &call.quest, kind, &call.name];
-    let mut request = client.request(Method::POST, &parts).query(&[("timeout_ms", call.timeout_ms)]).json(&payload);
+pub(crate) async fn call(client: &Client, printer: &Printer, call: &Call) -> Outcome {
+    let parts = ["contexts", &call.context, "quests", &call.quest, "actions", &call.action];
+    let request = client.request(Method::POST, &parts).query(&[("timeout_ms", call.timeout_ms)]);
+    let mut request = request.json(&payload(call.payload.as_deref())?);
     if let Some(id) = &call.id {
         request = request.header("Idempotency-Key", id);
     }
-    let answer = client.json(request).await?;
-    printer.json(if printer.is_json() { &answer } else { &answer["answer"] });
+    answer(printer, &client.json(request).await?);
     Ok(())
+}
+
+pub(crate) async fn query(client: &Client, printer: &Printer, query: &Query) -> Outcome {
+    let parts = ["contexts", &query.context, "quests", &query.quest, "queries", &query.query];
+    let request = client.request(Method::POST, &parts).json(&payload(query.payload.as_deref())?);
+    answer(printer, &client.json(request).await?);
+    Ok(())
+}
+
+fn answer(printer: &Printer, answer: &Value) {
+    printer.json(if printer.is_json() { answer } else { &answer["answer"] });
+}
+
+/// A payload as it is given on the command line.
+pub(crate) fn payload(text: Option<&str>) -> anyhow::Result<Value> {
+    let Some(text) = text else { return Ok(Value::Null) };
+    serde_json::from_str(text).map_err(|error| {
+        let hint = r#"a text is JSON with its quotes: --payload '"hello"'"#;
+        Refused::usage(&format!("--payload is not JSON: {text}: {error}"), hint)
+    })
 }
 
 pub(crate) async fn forget(client: &Client, printer: &Printer, args: &Forget) -> Outcome {
     if !args.yes {
         if !std::io::stdin().is_terminal() {
-            bail!("forget erases all of {:?}: say --yes if that is meant", args.context);
+            let message = format!("forget erases all of {:?}, and there is nobody to ask", args.context);
+            return Err(Refused::usage(&message, "say --yes if that is meant"));
         }
         let mut error = std::io::stderr();
         write!(error, "Erase all state, timers and dead letters of {:?}? [y/N] ", args.context)?;

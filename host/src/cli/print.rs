@@ -1,9 +1,9 @@
 //! The only place that prints: data to standard output, talk to standard error, colours only where they are wanted.
-#![allow(clippy::print_stdout, clippy::print_stderr)]
 
-use anstream::{eprintln, println};
+use std::io::{self, Write as _};
+
 use owo_colors::OwoColorize as _;
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use super::Format;
 
@@ -24,12 +24,19 @@ impl Printer {
 
     /// One JSON value on a line.
     pub(crate) fn json(&self, value: &Value) {
-        println!("{value}");
+        self.line(&value.to_string());
     }
 
-    /// A line of data.
+    /// A line of data. Ends the process if nobody reads it any more (`| head`): there is nothing left to do then.
     pub(crate) fn line(&self, text: &str) {
-        println!("{text}");
+        match writeln!(anstream::stdout(), "{text}") {
+            Ok(()) => {}
+            Err(error) if error.kind() == io::ErrorKind::BrokenPipe => std::process::exit(0),
+            Err(error) => {
+                self.error("", &format!("cannot write to standard output: {error}"), "");
+                std::process::exit(1);
+            }
+        }
     }
 
     /// JSON for programs, or rows of these fields for people.
@@ -56,45 +63,85 @@ impl Printer {
             return;
         }
         let heads: Vec<String> = fields.iter().map(|field| field.to_uppercase()).collect();
-        println!("{}", pad(&heads).bold());
-        cells.iter().for_each(|row| println!("{}", pad(row)));
+        self.line(&pad(&heads).bold().to_string());
+        cells.iter().for_each(|row| self.line(&pad(row)));
+    }
+
+    /// The fields of an object, one a line.
+    pub(crate) fn fields(&self, value: &Value) {
+        for (name, value) in value.as_object().into_iter().flatten() {
+            self.line(&format!("{name:12} {}", cell(value, name)));
+        }
     }
 
     /// Talk for people.
     pub(crate) fn say(&self, text: &str) {
         if !self.is_json() {
-            eprintln!("{text}");
+            talk(text);
         }
     }
 
     /// A heading of talk.
     pub(crate) fn say_named(&self, name: &str, text: &str) {
-        if !self.is_json() {
-            eprintln!("{:>10} {text}", name.green().bold());
-        }
+        self.say(&format!("{:>10} {text}", name.green().bold()));
     }
 
     /// Something that should be looked at.
     pub(crate) fn warn(&self, text: &str) {
-        eprintln!("{}: {text}", "warning".yellow().bold());
+        if self.is_json() {
+            return talk(&json!({ "warning": text }).to_string());
+        }
+        talk(&format!("{}: {text}", "warning".yellow().bold()));
     }
 
-    /// An error and how to mend it.
-    pub(crate) fn error(&self, text: &str, hint: &str) {
-        eprintln!("{}: {text}", "error".red().bold());
-        if !hint.is_empty() {
-            eprintln!("{}: {hint}", "hint".cyan().bold());
+    /// How to mend something, or go on.
+    pub(crate) fn hint(&self, text: &str) {
+        if !text.is_empty() {
+            self.say(&format!("{}: {text}", "hint".cyan().bold()));
         }
     }
+
+    /// An error and how to mend it. Programs get it on standard error too, as an object of the API's form.
+    pub(crate) fn error(&self, code: &str, text: &str, hint: &str) {
+        if self.is_json() {
+            return talk(&json!({ "error": { "code": code, "message": text, "hint": hint } }).to_string());
+        }
+        let code = if code.is_empty() { String::new() } else { format!(" [{code}]") };
+        talk(&format!("{}: {text}{code}", "error".red().bold()));
+        self.hint(hint);
+    }
+
+    /// Where to go on reading. Beside the data, which is what was read.
+    pub(crate) fn cursor(&self, cursor: &str) {
+        if self.is_json() {
+            return talk(&json!({ "cursor": cursor }).to_string());
+        }
+        self.hint(&format!("go on with --cursor {cursor}"));
+    }
+}
+
+/// Nobody may be listening (a closed terminal): that is no reason to end.
+fn talk(text: &str) {
+    let _ = writeln!(anstream::stderr(), "{text}");
 }
 
 fn cell(value: &Value, field: &str) -> String {
     match value {
         Value::Null => String::new(),
-        Value::String(text) => text.clone(),
+        Value::String(text) => plain(text),
         Value::Number(number) if is_time(field) => time(number.as_u64().unwrap_or(0)),
+        Value::Object(held) if field == "held" => {
+            let at = time(held.get("retry_at").and_then(Value::as_u64).unwrap_or(0));
+            let part = |name: &str| plain(held.get(name).and_then(Value::as_str).unwrap_or_default());
+            format!("until {at}, {}: {}", part("code"), part("message"))
+        }
         other => other.to_string(),
     }
+}
+
+/// A text on one line, that cannot steer a terminal: quests may write anything.
+pub(crate) fn plain(text: &str) -> String {
+    text.chars().flat_map(|c| if c.is_control() { c.escape_default().collect() } else { vec![c] }).collect()
 }
 
 fn is_time(field: &str) -> bool {
@@ -118,7 +165,12 @@ pub(crate) fn time(millis: u64) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::time;
+    use super::{plain, time};
+
+    #[test]
+    fn texts_of_quests_do_not_steer_the_terminal() {
+        assert_eq!(plain("ü\n\u{1b}[31mred"), "ü\\n\\u{1b}[31mred");
+    }
 
     #[test]
     fn times_are_civil() {

@@ -25,7 +25,7 @@ pub(crate) struct Args {
 }
 
 pub(crate) async fn run(args: Args, printer: &Printer) -> Outcome {
-    let settings = args.settings.resolve()?.settings;
+    let settings = args.settings.resolve(printer)?.settings;
     let filter = EnvFilter::try_new(&settings.log).with_context(|| format!("the setting log = {:?}", settings.log))?;
     let _ = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_ansi(ansi()).try_init();
     let mut interrupt = signal(SignalKind::interrupt())?;
@@ -72,6 +72,7 @@ fn greet(host: &Host, printer: &Printer) {
     }
     for problem in &host.problems {
         printer.warn(&format!("{} is NOT served: {} [{}]", problem.file.display(), problem.message, problem.code));
+        printer.hint(&problem.hint);
     }
     if host.loaded.is_empty() {
         printer.warn("no quest is served: put .wasm files or Rust sources into the folder with quests (--quests)");

@@ -1,23 +1,21 @@
-//! `send`: one event by flags, or many as JSON lines. Each carries an id, so that what is sent again is not done twice.
+//! `send`: one event by flags. It carries an id, so that what is sent again is not done twice.
 
-use std::{io::BufRead, path::PathBuf, time::Duration};
+use std::{path::PathBuf, time::Duration};
 
-use anyhow::{Context as _, anyhow, bail};
-use indicatif::{ProgressBar, ProgressStyle};
 use reqwest::Method;
 use serde_json::{Map, Value, json};
 
 use super::{
     Outcome,
     client::{Client, Refused},
+    operate,
     print::Printer,
+    send_many,
 };
 
-/// Events of one request.
-const CHUNK: usize = 1_000;
-/// Tries of one request, and the first pause between them.
-const TRIES: u32 = 8;
-const PAUSE: Duration = Duration::from_millis(100);
+/// Tries of one request, and the first pause between them; each further one is twice as long.
+pub(super) const TRIES: u32 = 8;
+pub(super) const PAUSE: Duration = Duration::from_millis(100);
 
 /// Send one event, or many from a file.
 #[derive(clap::Args)]
@@ -47,14 +45,18 @@ pub(crate) struct Args {
 
 pub(crate) async fn run(client: &Client, printer: &Printer, args: Args) -> Outcome {
     match &args.file {
-        Some(file) => many(client, printer, file).await,
+        Some(file) => send_many::run(client, printer, file).await,
         None => one(client, printer, &args).await,
     }
 }
 
 async fn one(client: &Client, printer: &Printer, args: &Args) -> Outcome {
+    if args.quest.is_some() && args.context.is_none() {
+        return Err(Refused::usage("an event for one action needs a context", "--context CONTEXT"));
+    }
     if args.event.is_none() && args.quest.is_none() {
-        bail!("an event needs --event, or --quest and --action; or give a FILE of events");
+        let hint = "--event NAME, or --quest and --action; or a FILE with one JSON event a line";
+        return Err(Refused::usage("an event needs a name", hint));
     }
     let mut event = Map::new();
     let mut put = |key: &str, text: &Option<String>| {
@@ -65,8 +67,7 @@ async fn one(client: &Client, printer: &Printer, args: &Args) -> Outcome {
     put("event_context", &args.context);
     put("event_name", &args.event);
     if let Some(payload) = &args.payload {
-        let payload = serde_json::from_str(payload).with_context(|| format!("--payload is not JSON: {payload}"))?;
-        event.insert("event_payload".to_owned(), payload);
+        event.insert("event_payload".to_owned(), operate::payload(Some(payload))?);
     }
     if let (Some(quest), Some(action)) = (&args.quest, &args.action) {
         event.insert("event_selector".to_owned(), json!({"quest_name": quest, "action_name": action}));
@@ -83,113 +84,15 @@ async fn one(client: &Client, printer: &Printer, args: &Args) -> Outcome {
     Ok(())
 }
 
-async fn many(client: &Client, printer: &Printer, file: &PathBuf) -> Outcome {
-    let (reader, length): (Box<dyn BufRead>, Option<u64>) = if file.as_os_str() == "-" {
-        (Box::new(std::io::stdin().lock()), None)
-    } else {
-        let opened = std::fs::File::open(file).with_context(|| format!("cannot read {}", file.display()))?;
-        let length = opened.metadata().ok().map(|about| about.len());
-        (Box::new(std::io::BufReader::new(opened)), length)
-    };
-    let bar = progress(length, printer);
-    let (mut accepted, mut duplicates, mut refused) = (0u64, 0u64, 0u64);
-    let mut chunk: Vec<(usize, Value)> = Vec::new();
-    let mut lines = reader.lines().enumerate();
-    loop {
-        let line = lines.next();
-        if let Some((number, line)) = &line {
-            let line = line.as_ref().map_err(|error| anyhow!("line {}: {error}", number + 1))?;
-            bar.inc(line.len() as u64 + 1);
-            if !line.trim().is_empty() {
-                match parse(line) {
-                    Ok(event) => chunk.push((number + 1, event)),
-                    Err(error) => {
-                        refused += 1;
-                        bar.suspend(|| printer.warn(&format!("line {}: {error}", number + 1)));
-                    }
-                }
-            }
-        }
-        if chunk.len() >= CHUNK || (line.is_none() && !chunk.is_empty()) {
-            let events: Vec<&Value> = chunk.iter().map(|(_, event)| event).collect();
-            let answer = post(client, &json!(events)).await?;
-            let results = answer["results"].as_array().cloned().unwrap_or_default();
-            for ((number, _), result) in chunk.drain(..).zip(results) {
-                match result["error"]["message"].as_str() {
-                    Some(message) => {
-                        refused += 1;
-                        bar.suspend(|| printer.warn(&format!("line {number}: {message}")));
-                    }
-                    None if result["duplicate"] == Value::Bool(true) => duplicates += 1,
-                    None => accepted += 1,
-                }
-            }
-        }
-        if line.is_none() {
-            break;
-        }
-    }
-    bar.finish_and_clear();
-    if printer.is_json() {
-        printer.json(&json!({"accepted": accepted, "duplicates": duplicates, "refused": refused}));
-    } else {
-        printer.line(&format!("{accepted} accepted, {duplicates} duplicates, {refused} refused"));
-    }
-    if refused > 0 {
-        Err(anyhow!(Refused {
-            exit: 4,
-            status: 0,
-            message: format!("{refused} events were refused"),
-            hint: String::new()
-        }))
-    } else {
-        Ok(())
-    }
-}
-
-fn parse(line: &str) -> anyhow::Result<Value> {
-    let mut event: Value = serde_json::from_str(line).context("not JSON")?;
-    if let Value::Object(fields) = &mut event {
-        fields.entry("event_id").or_insert_with(|| Value::String(crate::service::draw_id()));
-    }
-    Ok(event)
-}
-
-/// Sends until there is an answer: with the ids in it, what did arrive is not done twice. Full inboxes are waited for.
-async fn post(client: &Client, body: &Value) -> anyhow::Result<Value> {
+/// Sends until there is an answer: with the ids in it, what did arrive is not done twice.
+pub(super) async fn post(client: &Client, body: &Value) -> anyhow::Result<Value> {
     let mut pause = PAUSE;
-    for tries in 1.. {
+    for _ in 1..TRIES {
         match client.json(client.request(Method::POST, &["events"]).json(body)).await {
-            Err(error) if tries < TRIES && passes(&error) => {
-                tokio::time::sleep(pause).await;
-                pause *= 2;
-            }
-            Ok(answer) if tries < TRIES && has_full(&answer) => {
-                tokio::time::sleep(pause).await;
-                pause *= 2;
-            }
+            Err(error) if client.passes(&error) => tokio::time::sleep(pause).await,
             other => return other,
         }
+        pause *= 2;
     }
-    bail!("the host did not take the events")
-}
-
-fn passes(error: &anyhow::Error) -> bool {
-    error.downcast_ref::<Refused>().is_some_and(|refused| refused.exit == 3 || matches!(refused.status, 429 | 503))
-}
-
-fn has_full(answer: &Value) -> bool {
-    let results = answer["results"].as_array();
-    results.is_some_and(|results| results.iter().any(|result| result["error"]["code"] == "full"))
-}
-
-fn progress(length: Option<u64>, printer: &Printer) -> ProgressBar {
-    if printer.is_json() {
-        return ProgressBar::hidden();
-    }
-    let bar = length.map_or_else(ProgressBar::new_spinner, ProgressBar::new);
-    if let Ok(style) = ProgressStyle::with_template("{bar:30} {bytes}/{total_bytes} {elapsed} {msg}") {
-        bar.set_style(style);
-    }
-    bar
+    client.json(client.request(Method::POST, &["events"]).json(body)).await
 }

@@ -11,7 +11,7 @@ fn http() {
     let folder = tempfile::tempdir().unwrap();
     let host = Setup::new(crate::EXE, folder.path(), &[guest("guest-probe")]).start();
     let http = Http::default();
-    let ask = |method: &str, path: &str, body: &[u8], headers: &[(&str, &str)]| {
+    let ask = |method: &str, path: &str, body: &[u8], headers: &[(&str, &[u8])]| {
         let method = method.parse::<reqwest::Method>().unwrap();
         let answer = http.request(|client| {
             let mut request = client.request(method, format!("{}{path}", host.url)).body(body.to_vec());
@@ -21,9 +21,14 @@ fn http() {
             request
         });
         let (status, answer) = answer.unwrap();
-        (status, answer["error"]["code"].as_str().unwrap_or_default().to_owned())
+        let text = |part: &str| answer["error"][part].as_str().map(str::to_owned);
+        let is_ours = status < 300 || (text("code").is_some() && text("message").is_some_and(|text| !text.is_empty()));
+        assert!(is_ours, "{path}: {status} {answer}");
+        (status, text("code").unwrap_or_default())
     };
     let long = format!("/v1/contexts/{}", "x".repeat(513));
+    let long_id = "x".repeat(129);
+    let huge = vec![b' '; quest_host::api::BODY_BYTES_MAX + 1];
     for (method, path, body, status, code) in [
         ("POST", "/v1/events", &b"{"[..], 400, "invalid-request"),
         ("POST", "/v1/events", b"\xff\xfe", 400, "invalid-request"),
@@ -46,12 +51,57 @@ fn http() {
         ("GET", long.as_str(), b"", 400, "invalid-request"),
         ("GET", "/nope", b"", 404, "no-such-path"),
         ("PUT", "/v1/events", b"", 405, "no-such-method"),
+        ("POST", "/v1/events", b"[]", 202, ""),
+        ("POST", "/v1/events", b"", 400, "invalid-request"),
+        ("POST", "/v1/events", &huge, 413, "too-large"),
+        ("POST", "/v1/contexts/u/quests/probe/actions/count", &huge, 413, "too-large"),
+        ("GET", "/v1/dead?limit=x", b"", 400, "invalid-request"),
+        ("GET", "/v1/dead?limit=-1", b"", 400, "invalid-request"),
+        ("GET", "/v1/dead?limit=1e3", b"", 400, "invalid-request"),
+        ("GET", "/v1/dead?limit=1&limit=2", b"", 400, "invalid-request"),
+        ("GET", "/v1/dead?limti=1", b"", 400, "invalid-request"),
+        ("GET", "/v1/dead?context=%ff", b"", 200, ""),
+        ("GET", "/v1/timers?limit=99999999999999999999999", b"", 400, "invalid-request"),
+        ("GET", "/v1/messages?wait_ms=-1", b"", 400, "invalid-request"),
+        ("GET", "/v1/messages?from=later", b"", 400, "invalid-request"),
+        ("GET", "/v1/messages?limit=0", b"", 200, ""),
+        ("POST", "/v1/contexts/u/quests/probe?timeout_ms=-1", b"", 400, "invalid-request"),
+        ("POST", "/v1/contexts/u/quests/probe?timeout_ms=soon", b"", 400, "invalid-request"),
+        ("GET", "/v1/contexts/%ff", b"", 400, "invalid-request"),
+        ("GET", "/v1/contexts/a%00b", b"", 400, "invalid-request"),
+        ("GET", "/v1/contexts/%20/variables", b"", 200, ""),
+        ("GET", "/v1/contexts/a%2Fb%3Fc", b"", 200, ""),
+        ("GET", "/v1/contexts/", b"", 404, "no-such-path"),
+        ("POST", "/v1/contexts/u/quests/%ff/actions/x", b"", 400, "invalid-request"),
+        ("GET", "/v1/outcomes/%ff/x", b"", 400, "invalid-request"),
     ] {
         assert_eq!(ask(method, path, body, &[]), (status, code.to_owned()), "{method} {path}");
     }
-    let evil = [("Origin", "https://evil.example")];
-    assert_eq!(ask("GET", "/v1/health", b"", &evil), (403, "foreign-origin".to_owned()));
-    assert_eq!(ask("GET", "/v1/health", b"", &[("Host", "evil.example")]), (403, "foreign-host".to_owned()));
+    let event = br#"{"event_name": "counted", "event_context": "u"}"#;
+    let call = "/v1/contexts/u/quests/probe/actions/count";
+    for (method, path, body, (name, value), status, code) in [
+        ("GET", "/v1/health", &b""[..], ("Origin", &b"https://evil.example"[..]), 403, "foreign-origin"),
+        ("GET", "/v1/health", b"", ("Host", b"evil.example"), 403, "foreign-host"),
+        ("GET", "/v1/health", b"", ("Host", b"\xff"), 403, "foreign-host"),
+        ("POST", "/v1/events", event, ("Content-Type", b"application/json; charset=utf-8"), 202, ""),
+        ("POST", "/v1/events", event, ("Content-Type", b"application/x-www-form-urlencoded"), 202, ""),
+        ("POST", "/v1/events", event, ("Content-Type", b"application/x-ndjson"), 202, ""),
+        ("POST", "/v1/events", b"nonsense", ("Content-Type", b"application/x-ndjson"), 207, ""),
+        ("POST", "/v1/events", event, ("Content-Type", b"application/msgpack"), 415, "unsupported-content-type"),
+        ("POST", "/v1/events", event, ("Content-Type", b"text/csv"), 415, "unsupported-content-type"),
+        ("POST", "/v1/events", event, ("Content-Type", b"\xff"), 415, "unsupported-content-type"),
+        ("POST", call, b"1", ("Content-Type", b"multipart/form-data"), 415, "unsupported-content-type"),
+        ("POST", call, b"", ("Idempotency-Key", b""), 400, "invalid-request"),
+        ("POST", call, b"", ("Idempotency-Key", b"\xff"), 400, "invalid-request"),
+        ("POST", call, b"", ("Idempotency-Key", long_id.as_bytes()), 400, "invalid-request"),
+        ("POST", call, b"", ("Idempotency-Key", &long_id.as_bytes()[1..]), 404, "not-active"),
+        ("GET", "/v1/messages", b"", ("Last-Event-ID", b"\xff"), 400, "invalid-request"),
+        ("GET", "/v1/messages", b"", ("Last-Event-ID", b"nonsense"), 400, "invalid-cursor"),
+        ("GET", "/v1/messages", b"", ("Accept", b"\xff"), 200, ""),
+    ] {
+        let asked = ask(method, path, body, &[(name, value)]);
+        assert_eq!(asked, (status, code.to_owned()), "{method} {path} {name}: {}", String::from_utf8_lossy(value));
+    }
     // A conflict, and what stands beside garbage in one request.
     let event = |n: i64| json!({"event_name": "counted", "event_context": "u", "event_id": "same", "event_payload": n});
     let url = format!("{}/v1/events", host.url);
@@ -76,16 +126,16 @@ fn command_line() {
     let host = setup.start();
     for (args, exit, says) in [
         (&["add", "u", "nope"][..], 4, "no module defines a quest"),
-        (&["call", "u", "probe", "count", "--payload", "{"], 1, "--payload is not JSON"),
+        (&["call", "u", "probe", "count", "--payload", "{"], 2, "--payload is not JSON"),
         (&["call", "u", "probe", "count"], 4, "[not-active]"),
-        (&["send"], 1, "needs --event"),
+        (&["send"], 2, "an event needs a name"),
         (&["send", "none.jsonl"], 1, "cannot read none.jsonl"),
         (&["send", "bad.jsonl"], 4, "line 2: not JSON"),
-        (&["forget", "u"], 1, "say --yes"),
+        (&["forget", "u"], 2, "say --yes"),
         (&["dead", "show", "x"], 4, "hint: `quest-host dead list`"),
         (&["nope"], 2, "unrecognized subcommand"),
         (&["config", "--config", "bad.toml"], 1, "did you mean pace.lease_ms?"),
-        (&["config", "--set", "x"], 1, "NAME=VALUE"),
+        (&["config", "--set", "x"], 2, "NAME=VALUE"),
         (&["run", "--set", "listen=0.0.0.0:1"], 1, "needs a token"),
         (&["run", "--listen", "127.0.0.1:0", "--store", "mysql://x"], 1, "redis://"),
     ] {
@@ -101,4 +151,30 @@ fn command_line() {
     // The good line of the bad file was accepted.
     let quests: Value = host.json(&["list"])["quests"].clone();
     assert_eq!(quests[0]["name"], json!("probe"));
+}
+
+#[test]
+fn a_token_is_asked_for_and_ipv6_is_spoken() {
+    let folder = tempfile::tempdir().unwrap();
+    let setup = Setup::new(crate::EXE, folder.path(), &[guest("guest-probe")]).listen("[::1]:0");
+    let host = setup.clone().flags(&["--token", "s3cret"]).start();
+    assert!(host.url.starts_with("http://[::1]:"), "{}", host.url);
+    let http = Http::default();
+    let url = format!("{}/v1/health", host.url);
+    for (value, status, code) in [
+        (None, 401, "unauthorized"),
+        (Some(&b"Bearer wrong"[..]), 401, "unauthorized"),
+        (Some(b"Bearer "), 401, "unauthorized"),
+        (Some(b"Basic czNjcmV0"), 401, "unauthorized"),
+        (Some(b"Bearer \xff"), 401, "unauthorized"),
+        (Some(b"Bearer s3cret"), 200, ""),
+    ] {
+        let answer = http.request(|client| match value {
+            Some(value) => client.get(&url).header("Authorization", value),
+            None => client.get(&url),
+        });
+        let (answered, answer) = answer.unwrap();
+        assert_eq!((answered, answer["error"]["code"].as_str().unwrap_or_default()), (status, code), "{answer}");
+    }
+    assert!(host.cli(&["list", "--token", "s3cret"]).status.success(), "the command line speaks it too");
 }

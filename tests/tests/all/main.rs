@@ -2,13 +2,20 @@
 // A test that cannot go on should stop with a backtrace; and what it was doing is shown when it fails.
 #![allow(clippy::unwrap_used, clippy::print_stderr)]
 
+mod api_description;
+mod api_streams;
 mod broken_input;
 mod cluster;
 mod codes;
+mod commands;
 mod crashes;
 mod docs;
+mod hello_c;
+mod modules;
 mod races;
+mod readme;
 mod scale;
+mod settings;
 mod stores;
 mod wasm;
 
