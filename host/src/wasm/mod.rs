@@ -13,6 +13,8 @@ mod limits;
 mod module;
 mod registry;
 mod settings;
+#[cfg(test)]
+mod tests;
 mod wasi;
 
 use std::{
