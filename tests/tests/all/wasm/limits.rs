@@ -75,13 +75,14 @@ fn a_memory_that_meets_its_own_maximum_met_no_limit() {
 
 #[test]
 fn a_define_that_breaks_a_limit_says_so_with_a_hint() {
-    let said = "(call $log (i32.const 1) (i32.const 24) (i32.const 3))";
+    let said =
+        "(call $log (i32.const 1) (i32.const 16) (i32.const 3)) (call $log (i32.const 3) (i32.const 24) (i32.const 3))";
     for (items, body, code, says) in [
         (
             "",
             format!("{said} unreachable"),
             "define-trapped",
-            "in define; what it printed before is in the log; it said: own",
+            "in define; what it printed before is in the log; it said: odd | own",
         ),
         ("", LOOP.to_owned(), "define-timeout", "50 ms (limit define_ms_max)"),
         ("", format!("{GROW} unreachable"), "limit", "memory_bytes_max"),

@@ -208,6 +208,13 @@ fn nothing_reaches_outside() {
 }
 
 #[test]
+fn a_define_that_prints_loads_on_any_thread() {
+    let module = async { Runtime::new(RuntimeSettings::default()).unwrap().load(&probe()).map(|module| module.size) };
+    let threads = tokio::runtime::Builder::new_current_thread().build().unwrap();
+    assert!(threads.block_on(module).is_ok());
+}
+
+#[test]
 fn logs_keep_their_order_and_their_bounds() {
     let lines: Vec<_> = run("print").logs.into_iter().map(|line| line.message).collect();
     assert_eq!(lines, ["to stdout", "to the log", "to stderr, no newline"]);
