@@ -44,7 +44,11 @@ pub struct LoadError {
 
 impl LoadError {
     pub(super) fn new(code: &str, message: impl Into<String>, hint: &str) -> Self {
-        Self { code: code.to_owned(), message: message.into(), hint: hint.to_owned() }
+        // Parts of it are the module's text: names, or what its `define` said.
+        const MESSAGE_BYTES_MAX: usize = 8 * 1024;
+        let mut message = message.into();
+        message.truncate(message.floor_char_boundary(MESSAGE_BYTES_MAX));
+        Self { code: code.to_owned(), message, hint: hint.to_owned() }
     }
 }
 

@@ -6,7 +6,7 @@ use quest_engine::{
     action::{Failure, FailureKind},
     model::Value,
 };
-use quest_host::wasm::{Registry, RuntimeSettings};
+use quest_host::wasm::{Registry, Runtime, RuntimeSettings};
 
 use super::{
     invocation,
@@ -191,4 +191,46 @@ fn more_runs_than_instances_are_told_to_come_again() {
     failures.sort_by(|one, other| one.code.cmp(&other.code));
     let seen = failures.map(|failure| (failure.code, failure.kind));
     assert_eq!(seen, [("busy".to_owned(), FailureKind::Transient), ("timeout".to_owned(), FailureKind::Transient)]);
+}
+
+#[test]
+fn settings_that_would_endanger_the_host_are_refused() {
+    for settings in
+        [RuntimeSettings { stack_bytes_max: 2 << 20, ..small() }, RuntimeSettings { instances_max: 0, ..small() }]
+    {
+        assert!(Runtime::new(settings).is_err());
+    }
+}
+
+#[test]
+fn an_error_of_the_guests_is_kept_in_part() {
+    let long =
+        "(i32.store (i32.const 200) (i32.const 0x4040)) (i32.store (i32.const 208) (i32.const 0x4040)) (i32.const 192)";
+    let failure = perform("", long).unwrap_err();
+    assert_eq!((failure.code.len(), failure.message.len()), (128, 8192));
+    let error = load(small(), &Odd { define: &format!("{long} return"), ..Odd::default() }.build()).err().unwrap();
+    assert_eq!((error.code.as_str(), error.message.len()), ("define-failed", 8192));
+}
+
+#[test]
+fn handles_are_bounded() {
+    // A quest that asks for one wait after the other, as it starts.
+    let imports = r#"
+        (import "wasi:io/poll@0.2.0" (instance $poll (export "pollable" (type (sub resource)))))
+        (alias export $poll "pollable" (type $pollable))
+        (import "wasi:clocks/monotonic-clock@0.2.0" (instance $clock
+          (alias outer 1 $pollable (type $p))
+          (export "pollable" (type $q (eq $p)))
+          (export "subscribe-duration" (func (param "when" u64) (result (own $q))))))"#;
+    let last = r#"
+        (core func $wait (canon lower (func $clock "subscribe-duration")))
+        (core module $Waits
+          (import "host" "wait" (func $wait (param i64) (result i32)))
+          (func $start (loop (drop (call $wait (i64.const 1))) (br 0)))
+          (start $start))
+        (core instance (instantiate $Waits (with "host" (instance (export "wait" (func $wait))))))"#;
+    let settings = RuntimeSettings { define_ms_max: 60_000, ..small() };
+    let error = load(settings, &Odd { imports, last, ..Odd::default() }.build()).err().unwrap();
+    assert_eq!(error.code, "define-trapped", "{error:?}");
+    assert!(error.message.contains("table"), "{error:?}");
 }
