@@ -3,7 +3,7 @@
 use std::{
     net::SocketAddr,
     path::{Path, PathBuf},
-    sync::Arc,
+    sync::{Arc, atomic::AtomicU64},
     time::Instant,
 };
 
@@ -107,20 +107,21 @@ impl Host {
         let address = listener.local_addr()?;
         let (store, redis) = open_store(settings).await?;
         let report = store.check().await?;
-        report.warnings.iter().for_each(|warning| tracing::warn!("{warning}"));
         let (registry, loaded, problems) = load(settings, files)?;
         let id = format!("{:08x}{:08x}", std::process::id(), fastrand::u32(..));
         let config: crate::dispatcher::QuestConfig =
             settings.config.iter().map(|(quest, values)| (quest.clone(), Arc::new(values.clone()))).collect();
         let quests: Arc<dyn Quests> = Arc::clone(&registry) as Arc<dyn Quests>;
         let accept = settings.accept.bounds();
+        let stop = CancellationToken::new();
         let service = Service::new(
             Arc::clone(&store),
             Arc::clone(&quests),
             id.clone(),
             report.partitions,
-            accept,
+            settings.accept.clone(),
             config.clone(),
+            stop.clone(),
         );
         let options = Options {
             host: id,
@@ -131,10 +132,15 @@ impl Host {
             config,
         };
         let told = service.clone();
-        let on_happened = Arc::new(move |partition, happenings| told.happened(partition, happenings));
-        let dispatcher = Dispatcher::start(Arc::clone(&store), quests, options, on_happened);
-        let stop = CancellationToken::new();
+        let on_committed = Arc::new(move |partition, news| told.committed(partition, news));
+        let dispatcher = Dispatcher::start(Arc::clone(&store), quests, options, on_committed);
         let mut background = tokio::task::JoinSet::new();
+        let listener_of_bells = service.clone();
+        background.spawn(async move {
+            listener_of_bells.listen().await;
+            Ok(())
+        });
+        let rejected = Arc::new(AtomicU64::new(0));
         let api = Api {
             service: service.clone(),
             registry: Arc::clone(&registry),
@@ -143,6 +149,8 @@ impl Host {
                 token: (!settings.token.is_empty()).then(|| settings.token.clone()),
                 loopback: address.ip().is_loopback(),
             }),
+            status: dispatcher.status(),
+            rejected: Arc::clone(&rejected),
             started: Instant::now(),
             stop: stop.clone(),
         };
@@ -153,9 +161,9 @@ impl Host {
                 store,
                 list: settings.ingress.clone(),
                 partitions: report.partitions,
-                bounds: accept,
+                accept: settings.accept.clone(),
                 lease_ms: settings.pace.lease_ms,
-                rejected: Arc::default(),
+                rejected,
             };
             let stopped = stop.clone();
             background.spawn(async move {

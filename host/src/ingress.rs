@@ -21,8 +21,9 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{
     service::{Produced, produce},
+    settings::Accepting,
     store::{
-        Accept, AcceptBounds, Acceptance, PartitionId, Relay, Relayed, Result, Store as _, Token,
+        Accept, Acceptance, PartitionId, Relay, Relayed, Result, Store as _, Token,
         redis::{
             Redis,
             ingress::{IngressList, Rejected},
@@ -32,8 +33,9 @@ use crate::{
 
 /// Entries of one move.
 const CHUNK: u64 = 512;
-/// How often an empty list is looked at: producers ring no bell.
-const LOOK: Duration = Duration::from_millis(50);
+/// How often an empty list is looked at: producers ring no bell. Soon after it had something, then less and less often.
+const LOOK_MIN: Duration = Duration::from_millis(5);
+const LOOK_MAX: Duration = Duration::from_millis(250);
 /// The pause before a full inbox, or a store that does not answer, is tried again.
 const PAUSE: Duration = Duration::from_millis(200);
 /// The name under which inboxes remember the list's numbers.
@@ -47,8 +49,8 @@ pub struct Mover {
     pub list: String,
     /// Partitions of the store.
     pub partitions: PartitionId,
-    /// The inboxes' bounds.
-    pub bounds: AcceptBounds,
+    /// The bounds of accepting.
+    pub accept: Accepting,
     /// How long the list's lease is good for.
     pub lease_ms: u64,
     /// Counts what was rejected.
@@ -71,7 +73,7 @@ impl Mover {
                 Ok(None) => {}
                 Err(error) => tracing::warn!(list = self.list, %error, "could not claim the list"),
             }
-            wait(&stop, Duration::from_millis(self.lease_ms / 4).max(LOOK)).await;
+            wait(&stop, Duration::from_millis(self.lease_ms / 4).max(LOOK_MAX)).await;
         }
     }
 
@@ -79,6 +81,7 @@ impl Mover {
     async fn hold(&self, list: &IngressList<'_>, token: Token, stop: &CancellationToken) -> Result<()> {
         let period = Duration::from_millis(self.lease_ms / 3);
         let mut renewed = Instant::now();
+        let mut look = LOOK_MIN;
         while !stop.is_cancelled() {
             if renewed.elapsed() > period {
                 if !list.renew(token, self.lease_ms).await? {
@@ -88,9 +91,11 @@ impl Mover {
             }
             let (base, entries) = list.peek(CHUNK).await?;
             if entries.is_empty() {
-                wait(stop, LOOK).await;
+                wait(stop, look).await;
+                look = (look * 2).min(LOOK_MAX);
                 continue;
             }
+            look = LOOK_MIN;
             let (sorted, rejected) = self.sort(base, &entries);
             if !self.move_all(sorted).await? {
                 wait(stop, PAUSE).await;
@@ -112,7 +117,8 @@ impl Mover {
         for (index, bytes) in (0u64..).zip(entries) {
             let number = base + index;
             let parsed = serde_json::from_slice(bytes).map_err(|error| format!("not JSON: {error}"));
-            match parsed.and_then(|event| produce(&event).map_err(|error| error.message)) {
+            match parsed.and_then(|event| produce(&event, self.accept.payload_bytes_max).map_err(|error| error.message))
+            {
                 Ok(Produced { accept, is_broadcast: true, .. }) => {
                     // The log has no cursor for the list: the number is the entry's id there.
                     let id = Some(format!("{SOURCE}:{number}"));
@@ -135,13 +141,13 @@ impl Mover {
             let last = entries.last().map_or(0, |(number, _)| number + 1);
             let (source, stream) = (SOURCE.to_owned(), SOURCE.to_owned());
             let relay = Relay { source, stream, expected: None, entries };
-            match self.store.relay(partition, relay, self.bounds).await? {
+            match self.store.relay(partition, relay, self.accept.bounds()).await? {
                 Relayed::Upto { next, .. } => whole &= next >= last,
                 Relayed::At { .. } => whole = false,
             }
         }
         for entry in sorted.broadcasts {
-            whole &= !matches!(self.store.broadcast(entry, self.bounds).await?, Acceptance::Full(_));
+            whole &= !matches!(self.store.broadcast(entry, self.accept.bounds()).await?, Acceptance::Full(_));
         }
         Ok(whole)
     }

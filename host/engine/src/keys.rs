@@ -57,7 +57,7 @@ pub fn contexts(quest: &str) -> String {
     format!("{quest}.contexts")
 }
 
-/// List of [`crate::record::Outgoing`]: entries on their way to another partition. The number of its first is in [`CURSORS`].
+/// List of [`crate::model::Entry`]: on their way to another partition. The number of its first is in [`CURSORS`].
 pub fn relay(destination: u16) -> String {
     format!("{destination}.relay")
 }
@@ -70,6 +70,8 @@ pub const TIMERS: &str = "timers";
 pub const BACKLOGS: &str = "backlogs";
 /// List of [`crate::record::Message`], oldest first. The number of its first is in [`CURSORS`].
 pub const MESSAGES: &str = "messages";
+/// List: inbox entries that this version could not read (a newer one wrote them, or they are damaged), as they came.
+pub const UNREADABLE: &str = "unreadable";
 /// Hash: dead letter's id to [`crate::model::DeadLetter`].
 pub const DEAD: &str = "dead";
 /// Sorted set: dead letter's id to when it died.

@@ -51,6 +51,8 @@ impl Default for ActionLimits {
 pub struct EngineLimits {
     /// Deliveries of one context in one turn; the rest moves to its backlog, so that a flood lets others pass.
     pub context_turn_max: usize,
+    /// Bytes of what the actions of one turn change, past which the turn ends: a commit stays small, however much each action may change.
+    pub turn_bytes_max: usize,
     /// Contexts with a backlog that one turn takes up, in rotation.
     pub backlogs_turn_max: usize,
     /// Entries of its own context that a turn may leave behind; past it the emitting action fails.
@@ -81,6 +83,7 @@ impl Default for EngineLimits {
     fn default() -> Self {
         Self {
             context_turn_max: 64,
+            turn_bytes_max: 8 * 1024 * 1024,
             backlogs_turn_max: 16,
             pending_max: 4096,
             hops_max: 64,

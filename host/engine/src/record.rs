@@ -104,13 +104,6 @@ pub struct Message {
     pub at: Millis,
 }
 
-/// An entry on its way to another partition.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Outgoing {
-    /// The entry.
-    pub entry: Entry,
-}
-
 /// How far a partition is in the broadcast log.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct BroadcastCursor {

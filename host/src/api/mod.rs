@@ -8,7 +8,7 @@ mod routes;
 mod streams;
 
 use std::{
-    sync::Arc,
+    sync::{Arc, atomic::AtomicU64},
     time::{Duration, Instant},
 };
 
@@ -28,6 +28,7 @@ use tokio_util::sync::CancellationToken;
 use extract::Refusal;
 
 use crate::{
+    dispatcher::Status,
     service::{Error, Kind, Service},
     wasm::Registry,
 };
@@ -49,6 +50,10 @@ pub struct Api {
     pub store: Arc<Value>,
     /// Who may ask.
     pub access: Arc<Access>,
+    /// How the dispatcher is doing.
+    pub status: Status,
+    /// Entries of existing producers that could not be understood.
+    pub rejected: Arc<AtomicU64>,
     /// When the host started.
     pub started: Instant,
     /// Ends streams when the host stops.

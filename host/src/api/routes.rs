@@ -1,6 +1,9 @@
 //! The handlers that answer at once.
 
-use std::time::Duration;
+use std::{
+    sync::atomic::{AtomicU64, Ordering},
+    time::Duration,
+};
 
 use axum::{
     Json,
@@ -78,7 +81,25 @@ pub(super) async fn health(State(api): State<Api>) -> Json<Value> {
         "store": *api.store,
         "quests": api.registry.catalog().quests().count(),
         "problems": api.registry.problems().len(),
+        "partitions": api.status.owned().len(),
+        "counters": counters(&api),
     }))
+}
+
+/// Counts since the host started.
+fn counters(api: &Api) -> Value {
+    let counters = api.status.counters();
+    let count = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
+    json!({
+        "commits": count(&counters.commits),
+        "entries": count(&counters.entries),
+        "actions": count(&counters.actions),
+        "losses": count(&counters.losses),
+        "regressions": count(&counters.regressions),
+        "unreadable": count(&counters.unreadable),
+        "dead_dropped": count(&counters.dead_dropped),
+        "rejected": count(&api.rejected),
+    })
 }
 
 pub(super) async fn quests(State(api): State<Api>) -> Json<Value> {

@@ -85,7 +85,7 @@ pub(crate) async fn run(args: Args, printer: &Printer) -> Outcome {
 }
 
 async fn throughput(host: &Host, args: &Args) -> anyhow::Result<f64> {
-    let entries = || host.dispatcher().counters().entries.load(Ordering::Relaxed);
+    let entries = || host.dispatcher().status().counters().entries.load(Ordering::Relaxed);
     let before = entries();
     let began = Instant::now();
     let mut sent = 0;

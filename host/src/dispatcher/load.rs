@@ -65,12 +65,14 @@ pub(super) async fn turn(
     let store = &*shared.store;
     let inbox_full = taken.behind >= shared.options.accept.inbox_max + shared.options.accept.reserve;
     let mut entries = Vec::with_capacity(taken.entries.len());
+    let mut unreadable = Vec::new();
     for (stamp, bytes) in taken.entries {
         match Entry::from_bytes(&bytes) {
             Ok(entry) => entries.push((stamp, entry)),
             Err(error) => {
                 Shared::count(&shared.counters.unreadable, 1);
-                tracing::error!(partition = number, %error, bytes = bytes.len(), "an inbox entry is unreadable and was dropped");
+                tracing::error!(partition = number, %error, "an inbox entry is unreadable; it is kept under `unreadable`");
+                unreadable.push(bytes);
             }
         }
     }
@@ -94,7 +96,19 @@ pub(super) async fn turn(
     }
     let (dead, dead_of) = dead_letters(store, number, partition, &entries, &names).await?;
     let config = shared.options.config.clone();
-    Ok(Turn { now: taken.now, horizon, entries, inbox_full, agenda, broadcast, catalog, config, dead, dead_of })
+    Ok(Turn {
+        now: taken.now,
+        horizon,
+        entries,
+        unreadable,
+        inbox_full,
+        agenda,
+        broadcast,
+        catalog,
+        config,
+        dead,
+        dead_of,
+    })
 }
 
 /// The next chunk of the broadcast that the partition is at, if there is one.
@@ -104,22 +118,31 @@ pub(super) async fn broadcast_chunk(
     partition: &mut Partition,
     catalog: &Catalog,
 ) -> Result<Option<Chunk>> {
-    let position = partition.broadcast_position();
-    if !shared.may_have_broadcast(position) {
+    let Some(hint) = shared.broadcasts.get(usize::from(number)) else { return Ok(None) };
+    // Put down before the look: a bell that rings meanwhile raises it again.
+    if !hint.swap(false, Ordering::AcqRel) {
         return Ok(None);
     }
+    let position = partition.broadcast_position();
     let store = &*shared.store;
-    let (first, entries) = store.broadcasts(position, 1).await?;
+    let (first, entries) = store.broadcasts(position, 1).await.inspect_err(|_| hint.store(true, Ordering::Release))?;
     if first > position {
         let missed = partition.skip_broadcasts(first);
         tracing::error!(partition = number, missed, "broadcasts were trimmed before this partition had seen them");
     }
-    let Some((_, bytes)) = entries.into_iter().next() else {
-        shared.broadcasts_end.store(partition.broadcast_position(), Ordering::Relaxed);
-        return Ok(None);
-    };
-    let entry = Entry::from_bytes(&bytes).map_err(|error| Error::Unusable(error.to_string()))?;
+    let Some((_, bytes)) = entries.into_iter().next() else { return Ok(None) };
+    // There is one, and perhaps more behind it.
+    hint.store(true, Ordering::Release);
     let number_in_log = partition.broadcast_position();
+    let entry = match Entry::from_bytes(&bytes) {
+        Ok(entry) => entry,
+        Err(error) => {
+            Shared::count(&shared.counters.unreadable, 1);
+            tracing::error!(partition = number, broadcast = number_in_log, %error, "a broadcast is unreadable and is passed over");
+            partition.skip_broadcasts(number_in_log + 1);
+            return Ok(None);
+        }
+    };
     let Some((quest, after)) = partition.broadcast_wanted(&entry, catalog) else {
         return Ok(Some(Chunk { number: number_in_log, entry, quest: None, contexts: Vec::new(), more: false }));
     };

@@ -5,6 +5,7 @@
 //! Must not know: how stores work inside, wasmtime, HTTP.
 
 mod load;
+mod lookout;
 mod owner;
 mod ownership;
 mod relay;
@@ -15,13 +16,16 @@ use std::{
     collections::BTreeMap,
     sync::{
         Arc,
-        atomic::{AtomicU64, Ordering},
+        atomic::{AtomicBool, AtomicU64, Ordering},
     },
     time::Duration,
 };
 
 use parking_lot::Mutex;
-use quest_engine::{limits::EngineLimits, partition::Happening};
+use quest_engine::{
+    limits::EngineLimits,
+    partition::{Answered, Happening},
+};
 use serde::{Deserialize, Serialize};
 use tokio::{
     sync::{Notify, Semaphore},
@@ -31,7 +35,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{
     quests::Quests,
-    store::{AcceptBounds, PartitionId, Store},
+    store::{self, AcceptBounds, PartitionId, Store},
 };
 
 /// The operator's settings for quests, by quest.
@@ -70,7 +74,7 @@ pub struct Pace {
     pub broadcast_chunk: u64,
     /// Entries of one transfer to another partition.
     pub relay_chunk: usize,
-    /// Longest rest of an idle partition before it looks at its inbox without having been rung, in milliseconds.
+    /// How often the inboxes of all owned partitions are looked at, in one call, without having been rung, in milliseconds.
     pub idle_poll_ms: u64,
     /// How long the outcome of a call is kept, in milliseconds.
     pub outcome_kept_ms: u64,
@@ -120,24 +124,33 @@ pub struct Counters {
     pub unreadable: AtomicU64,
     /// Dead letters dropped at the bound.
     pub dead_dropped: AtomicU64,
-    /// The broadcast log's beginning, where this host trims it.
-    pub broadcasts_trimmed: AtomicU64,
 }
 
-/// Is told what happened, after it was committed.
-pub type OnHappened = Arc<dyn Fn(PartitionId, Vec<Happening>) + Send + Sync>;
+/// What a commit of this host brought, for whoever listens on it.
+#[derive(Debug, Default)]
+pub struct News {
+    /// What happened.
+    pub happenings: Vec<Happening>,
+    /// Answers to calls that this host was asked.
+    pub answered: Vec<Answered>,
+    /// Whether messages were published.
+    pub has_messages: bool,
+}
+
+/// Is told of each commit, after it.
+pub type OnCommitted = Arc<dyn Fn(PartitionId, News) + Send + Sync>;
 
 /// What all tasks of a dispatcher share.
 struct Shared {
     store: Arc<dyn Store>,
     quests: Arc<dyn Quests>,
     options: Options,
-    on_happened: OnHappened,
+    on_committed: OnCommitted,
     counters: Counters,
     /// Rung for new work; one a partition.
     bells: Vec<Notify>,
-    /// The end of the broadcast log, as far as is known.
-    broadcasts_end: AtomicU64,
+    /// Whether the broadcast log may have something new; one a partition.
+    broadcasts: Vec<AtomicBool>,
     /// Limits the turns that run at once.
     turns: Semaphore,
     owned: Mutex<BTreeMap<PartitionId, crate::store::Token>>,
@@ -152,21 +165,25 @@ pub struct Dispatcher {
 
 impl Dispatcher {
     /// Starts to own and work partitions.
-    pub fn start(store: Arc<dyn Store>, quests: Arc<dyn Quests>, options: Options, on_happened: OnHappened) -> Self {
+    pub fn start(store: Arc<dyn Store>, quests: Arc<dyn Quests>, options: Options, on_committed: OnCommitted) -> Self {
         let partitions = usize::from(options.partitions);
         let shared = Arc::new(Shared {
             turns: Semaphore::new(options.pace.turns_parallel.max(1)),
             store,
             quests,
             options,
-            on_happened,
+            on_committed,
             counters: Counters::default(),
             bells: (0..partitions).map(|_| Notify::new()).collect(),
-            broadcasts_end: AtomicU64::new(0),
+            broadcasts: (0..partitions).map(|_| AtomicBool::new(true)).collect(),
             owned: Mutex::default(),
         });
         let stop = CancellationToken::new();
-        let task = tokio::spawn(ownership::run(Arc::clone(&shared), stop.clone()));
+        let (ownership, lookout) =
+            (ownership::run(Arc::clone(&shared), stop.clone()), lookout::run(Arc::clone(&shared), stop.clone()));
+        let task = tokio::spawn(async move {
+            tokio::join!(ownership, lookout);
+        });
         Self { shared, stop, task }
     }
 
@@ -178,25 +195,72 @@ impl Dispatcher {
         }
     }
 
-    /// The partitions owned now.
-    pub fn owned(&self) -> Vec<PartitionId> {
-        self.shared.owned.lock().keys().copied().collect()
-    }
-
-    /// Counts since the start.
-    pub fn counters(&self) -> &Counters {
-        &self.shared.counters
+    /// A handle that tells how it goes.
+    pub fn status(&self) -> Status {
+        Status(Arc::clone(&self.shared))
     }
 
     /// Looks at everything again soon: other quests are served now.
     pub fn quests_changed(&self) {
-        self.shared.bells.iter().for_each(Notify::notify_one);
+        self.shared.wake_all();
+    }
+}
+
+/// How a dispatcher is doing. Cheap to clone.
+#[derive(Clone)]
+pub struct Status(Arc<Shared>);
+
+impl Status {
+    /// The partitions owned now.
+    pub fn owned(&self) -> Vec<PartitionId> {
+        self.0.owned.lock().keys().copied().collect()
+    }
+
+    /// Counts since the start.
+    pub fn counters(&self) -> &Counters {
+        &self.0.counters
     }
 }
 
 impl Shared {
+    /// There may be work for a partition.
+    fn wake(&self, partition: PartitionId) {
+        if let Some(bell) = self.bells.get(usize::from(partition)) {
+            bell.notify_one();
+        }
+    }
+
+    fn wake_all(&self) {
+        self.bells.iter().for_each(Notify::notify_one);
+    }
+
+    /// There may be a new broadcast.
+    fn wake_for_broadcasts(&self) {
+        self.broadcasts.iter().for_each(|hint| hint.store(true, Ordering::Release));
+        self.wake_all();
+    }
+
     fn count(counter: &AtomicU64, by: u64) {
         counter.fetch_add(by, Ordering::Relaxed);
+    }
+
+    /// Says that try number `tries` (from 1) of something failed, less and less often, and waits before the next.
+    async fn retry_later(
+        &self,
+        partition: PartitionId,
+        tries: u32,
+        error: &store::Error,
+        what: &str,
+        stop: &CancellationToken,
+    ) {
+        if tries.is_power_of_two() {
+            tracing::warn!(partition, tries, %error, "{what}");
+        }
+        // Cancel-safe: a token and a timer.
+        tokio::select! {
+            () = stop.cancelled() => {}
+            () = tokio::time::sleep(self.pause(tries)) => {}
+        }
     }
 
     /// The pause before try number `tries` (from 1) of a store call.

@@ -1,10 +1,8 @@
 //! The owner of one partition: take, load, run, commit, then act; and rest when there is nothing to do.
 
-use std::{
-    sync::{Arc, atomic::Ordering},
-    time::Duration,
-};
+use std::{sync::Arc, time::Duration};
 
+use futures_util::future::join_all;
 use quest_engine::{
     keys,
     model::Millis,
@@ -13,7 +11,7 @@ use quest_engine::{
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-use super::{Shared, load, relay::Relays, tidy::Broom, turns};
+use super::{News, Shared, load, relay::Relays, tidy::Broom, turns};
 use crate::store::{Accept, Bell, Commit, Committed, Error, Grant, PartitionId, Read, Reply, Result, Token};
 
 /// Why an owner stopped.
@@ -108,11 +106,28 @@ impl<'a> Owner<'a> {
     }
 
     async fn work(&mut self, stop: &CancellationToken) -> Result<End> {
+        let mut failures = 0;
         while !stop.is_cancelled() {
-            match self.turn(stop).await? {
-                Turned::Worked => {}
-                Turned::Idle => self.rest(stop).await,
-                Turned::End(end) => return Ok(end),
+            match self.turn(stop).await {
+                Ok(Turned::End(end)) => return Ok(end),
+                Ok(turned) => {
+                    if failures > 0 {
+                        tracing::info!(partition = self.number, "the store answers again");
+                        failures = 0;
+                    }
+                    if matches!(turned, Turned::Idle) {
+                        self.rest(stop).await;
+                    }
+                }
+                // What is in memory is what was committed last, so the next turn may go on from it: should the store have lost
+                // something, or the lease run out, it says so then.
+                Err(error @ (Error::Unavailable(_) | Error::ReadOnly(_))) if self.partition.is_some() => {
+                    failures += 1;
+                    self.shared
+                        .retry_later(self.number, failures, &error, "a turn failed; it is tried again", stop)
+                        .await;
+                }
+                Err(error) => return Err(error),
             }
         }
         Ok(End::Stopped)
@@ -178,15 +193,25 @@ impl<'a> Owner<'a> {
         Shared::count(&self.shared.counters.commits, 1);
         Shared::count(&self.shared.counters.entries, count);
         self.broom.died(batch.dead.len());
-        for Answered { host, id, .. } in batch.answered {
-            let bell = Bell::Outcome { host, partition: self.number, id };
-            // A hint only: whoever waits also looks by itself.
-            if let Err(error) = self.shared.store.ring(bell).await {
+        let (answered, elsewhere): (Vec<_>, Vec<_>) =
+            batch.answered.into_iter().partition(|answered| answered.host == self.shared.options.host);
+        let has_messages = !batch.messages.is_empty();
+        let news = News { happenings: batch.happenings, answered, has_messages };
+        (self.shared.on_committed)(self.number, news);
+        self.ring_for(elsewhere).await;
+        Ok(None)
+    }
+
+    /// Tells the hosts that were asked. A hint only: whoever waits also looks by itself.
+    async fn ring_for(&self, answered: Vec<Answered>) {
+        let rings = answered.into_iter().map(|Answered { host, id, .. }| {
+            self.shared.store.ring(Bell::Outcome { host, partition: self.number, id })
+        });
+        for rung in join_all(rings).await {
+            if let Err(error) = rung {
                 tracing::debug!(%error, "could not ring for an outcome");
             }
         }
-        (self.shared.on_happened)(self.number, batch.happenings);
-        Ok(None)
     }
 
     /// An answer may be lost: the same commit is sent again until there is one. The store recognises it by its id.
@@ -198,11 +223,11 @@ impl<'a> Owner<'a> {
                 Err(error @ Error::Unusable(_)) => return Err(error),
                 Err(error) => {
                     tries += 1;
-                    tracing::warn!(partition = self.number, tries, %error, "a commit was not answered; it is sent again");
                     if stop.is_cancelled() && tries > 5 {
                         return Err(error);
                     }
-                    tokio::time::sleep(self.shared.pause(tries)).await;
+                    let what = "a commit was not answered; it is sent again";
+                    self.shared.retry_later(self.number, tries, &error, what, &CancellationToken::new()).await;
                 }
             }
         }
@@ -227,12 +252,11 @@ impl<'a> Owner<'a> {
         Ok(())
     }
 
-    /// Waits until there may be work: a bell, a due time, a blocked relay, or the poll that makes lost bells harmless.
+    /// Waits until there may be work: a bell (the lookout rings it too), a due time, a blocked relay, or something to sweep.
     async fn rest(&mut self, stop: &CancellationToken) {
-        let pace = &self.shared.options.pace;
-        let poll = Duration::from_millis(pace.idle_poll_ms);
         let due = self.state().next_wake().map(|at| Duration::from_millis((at + 1).saturating_sub(self.store_now())));
-        let wait = due.into_iter().chain(self.relays.blocked_for()).fold(poll, Duration::min);
+        let sweep = self.broom.due_in(self.shared);
+        let wait = due.into_iter().chain(self.relays.blocked_for()).fold(sweep, Duration::min);
         // Cancel-safe: a token, a notification (kept until it is taken) and a timer.
         tokio::select! {
             () = stop.cancelled() => {}
@@ -262,11 +286,4 @@ enum Turned {
 /// Marks entries from within for a store.
 pub(super) fn from_within(context: String, bytes: Vec<u8>) -> Accept {
     Accept { context, id: None, digest: Vec::new(), from_outside: false, bytes }
-}
-
-impl Shared {
-    /// Whether the broadcast log may have something at `position`.
-    pub(super) fn may_have_broadcast(&self, position: u64) -> bool {
-        self.broadcasts_end.load(Ordering::Relaxed) > position
-    }
 }

@@ -3,14 +3,18 @@
 //! Sharing is only about speed. What keeps two owners apart is the token that every commit checks.
 
 use std::{
-    collections::{BTreeMap, BTreeSet},
+    collections::BTreeMap,
     sync::{Arc, atomic::Ordering},
     time::Duration,
 };
 
 use futures_util::future::join_all;
 use serde::{Deserialize, Serialize};
-use tokio::{sync::broadcast::error::RecvError, task::JoinSet, time::Instant};
+use tokio::{
+    sync::broadcast::{self, error::RecvError},
+    task::{self, JoinError, JoinSet},
+    time::Instant,
+};
 use tokio_util::sync::CancellationToken;
 
 use super::{Shared, owner};
@@ -26,71 +30,181 @@ struct About {
 struct Held {
     token: Token,
     stop: CancellationToken,
-    /// Why it is to stop; for the log.
+    task: task::Id,
+    /// Whether it was told to stop.
     leaving: bool,
 }
 
+type Ended = std::result::Result<(task::Id, PartitionId), JoinError>;
+
 /// Owns what is this host's share until `stop`, then gives everything up.
 pub(super) async fn run(shared: Arc<Shared>, stop: CancellationToken) {
-    let mut held: BTreeMap<PartitionId, Held> = BTreeMap::new();
-    let mut owners: JoinSet<PartitionId> = JoinSet::new();
     let mut bells = shared.store.bells();
     let period = Duration::from_millis((shared.options.pace.lease_ms / 4).max(50));
+    let mut ownership = Ownership { shared, held: BTreeMap::new(), owners: JoinSet::new(), settled: false };
     let mut next_look = Instant::now();
-    let mut settled = false;
     loop {
+        let owners = &mut ownership.owners;
         // Cancel-safe: a timer, a broadcast receiver, a join set and a token; none loses anything when dropped.
         tokio::select! {
             () = stop.cancelled() => break,
             () = tokio::time::sleep_until(next_look) => {}
             bell = bells.recv() => match bell {
-                Ok(bell) => if !ring(&shared, &bell) { continue },
-                Err(RecvError::Lagged(_)) => shared.bells.iter().for_each(tokio::sync::Notify::notify_one),
+                Ok(bell) => if !ring_all(&ownership.shared, bell, &mut bells) { continue },
+                Err(RecvError::Lagged(_)) => ownership.shared.wake_for_broadcasts(),
                 Err(RecvError::Closed) => tokio::time::sleep(period).await,
             },
-            Some(ended) = owners.join_next(), if !owners.is_empty() => {
-                forget(&shared, &mut held, ended.ok());
-            }
+            Some(ended) = owners.join_next_with_id(), if !owners.is_empty() => ownership.forget(ended).await,
         }
         next_look = Instant::now() + period;
-        renew(&shared, &mut held).await;
-        let Some(mine) = share(&shared, false).await else { continue };
-        for (partition, lease) in
-            held.iter_mut().filter(|(partition, lease)| !mine.contains(partition) && !lease.leaving)
-        {
-            tracing::info!(partition, "gives a partition up: another host's share now");
-            lease.leaving = true;
+        ownership.renew().await;
+        ownership.look().await;
+    }
+    ownership.drain().await;
+}
+
+struct Ownership {
+    shared: Arc<Shared>,
+    held: BTreeMap<PartitionId, Held>,
+    owners: JoinSet<PartitionId>,
+    /// Whether the whole share was owned once.
+    settled: bool,
+}
+
+impl Ownership {
+    /// Gives up what is another's share now, and takes what is this host's and free.
+    async fn look(&mut self) {
+        let shared = Arc::clone(&self.shared);
+        let Some(sharing) = share(&shared, false).await else { return };
+        let own = &shared.options.host;
+        let (mine, others): (Vec<PartitionId>, Vec<PartitionId>) =
+            (0..shared.options.partitions).partition(|partition| sharing.chosen(*partition) == Some(own.as_str()));
+        let mut moves = Moves::default();
+        for partition in others {
+            if let Some(lease) = self.held.get_mut(&partition).filter(|lease| !lease.leaving) {
+                moves.add(&sharing, partition);
+                lease.leaving = true;
+                lease.stop.cancel();
+            }
+        }
+        moves.log("gives partitions up: they are another host's share now");
+        let wanted: Vec<PartitionId> =
+            mine.iter().copied().filter(|partition| !self.held.contains_key(partition)).collect();
+        let granted = acquire(&shared, &wanted).await;
+        if self.settled && !granted.is_empty() {
+            let partitions: Vec<PartitionId> = granted.iter().map(|(partition, _)| *partition).collect();
+            tracing::info!(?partitions, "takes partitions over: they are this host's share and free");
+        }
+        for (partition, grant) in granted {
+            let (token, stop) = (grant.token, CancellationToken::new());
+            shared.owned.lock().insert(partition, token);
+            shared.broadcasts[usize::from(partition)].store(true, Ordering::Release);
+            let task = self.owners.spawn(owner::run(Arc::clone(&shared), partition, grant, stop.clone())).id();
+            self.held.insert(partition, Held { token, stop, task, leaving: false });
+        }
+        if !self.settled && self.held.len() == mine.len() {
+            self.settled = true;
+            tracing::info!(partitions = mine.len(), hosts = sharing.0.len(), "owns its share of the partitions");
+        }
+    }
+
+    /// An owner ended. One that panicked (a bug of the host) could not give its lease up: that is done here, so that the partition is
+    /// taken anew.
+    async fn forget(&mut self, ended: Ended) {
+        let task = ended.as_ref().map_or_else(JoinError::id, |(task, _)| *task);
+        let found = self.held.iter().find(|(_, lease)| lease.task == task).map(|(partition, _)| *partition);
+        let Some(partition) = found else { return };
+        self.shared.owned.lock().remove(&partition);
+        let Some(lease) = self.held.remove(&partition) else { return };
+        if let Err(error) = ended {
+            tracing::error!(partition, %error, "a partition's task panicked; the partition is taken anew");
+            if let Err(error) = self.shared.store.release(partition, lease.token).await {
+                tracing::warn!(partition, %error, "could not give its lease up; it runs out by itself");
+            }
+        }
+    }
+
+    async fn renew(&mut self) {
+        let leases: Vec<(PartitionId, Token)> =
+            self.held.iter().map(|(partition, lease)| (*partition, lease.token)).collect();
+        if leases.is_empty() {
+            return;
+        }
+        match self.shared.store.renew(&leases, self.shared.options.pace.lease_ms).await {
+            Ok(kept) => {
+                for ((partition, _), _) in leases.iter().zip(kept).filter(|(_, kept)| !kept) {
+                    if let Some(lease) = self.held.get_mut(partition).filter(|lease| !lease.leaving) {
+                        tracing::warn!(partition, "lost a partition's lease");
+                        lease.leaving = true;
+                        lease.stop.cancel();
+                    }
+                }
+            }
+            Err(error) => tracing::warn!(%error, "could not renew the leases"),
+        }
+    }
+
+    async fn drain(mut self) {
+        let shared = Arc::clone(&self.shared);
+        // First the others are told, so that they take each partition as soon as it is free.
+        let sharing = share(&shared, true).await;
+        if let Err(error) = shared.store.ring(Bell::Members).await {
+            tracing::warn!(%error, "could not tell the other hosts that this one leaves");
+        }
+        let mut moves = Moves::default();
+        for (partition, lease) in &self.held {
+            if let Some(sharing) = &sharing {
+                moves.add(sharing, *partition);
+            }
             lease.stop.cancel();
         }
-        let wanted: Vec<PartitionId> = mine.iter().copied().filter(|partition| !held.contains_key(partition)).collect();
-        for (partition, grant) in acquire(&shared, &wanted).await {
-            let lease = Held { token: grant.token, stop: CancellationToken::new(), leaving: false };
-            shared.owned.lock().insert(partition, grant.token);
-            owners.spawn(owner::run(Arc::clone(&shared), partition, grant, lease.stop.clone()));
-            held.insert(partition, lease);
+        moves.log("hands partitions over: this host leaves");
+        while let Some(ended) = self.owners.join_next_with_id().await {
+            self.forget(ended).await;
         }
-        if !settled && held.len() == mine.len() {
-            settled = true;
-            tracing::info!(partitions = held.len(), "owns its share of the partitions");
+        if let Err(error) = shared.store.heartbeat(&shared.options.host, &[], 0).await {
+            tracing::warn!(%error, "could not leave in order; the other hosts notice by themselves");
         }
-        // The broadcast bell may be lost: once a look, the owners are told to look themselves.
-        shared.broadcasts_end.store(u64::MAX, Ordering::Relaxed);
+        let _ = shared.store.ring(Bell::Members).await;
     }
-    drain(&shared, held, owners).await;
+}
+
+/// Partitions by who is to own them next; for the log.
+#[derive(Default)]
+struct Moves(BTreeMap<String, Vec<PartitionId>>);
+
+impl Moves {
+    fn add(&mut self, sharing: &Sharing, partition: PartitionId) {
+        if let Some(host) = sharing.chosen(partition) {
+            self.0.entry(host.to_owned()).or_default().push(partition);
+        }
+    }
+
+    fn log(self, what: &str) {
+        for (to, partitions) in self.0 {
+            tracing::info!(to, ?partitions, "{what}");
+        }
+    }
+}
+
+/// Passes a bell on, with those that wait behind it: a host that leaves rings once for each partition, and one look answers all.
+fn ring_all(shared: &Shared, first: Bell, bells: &mut broadcast::Receiver<Bell>) -> bool {
+    let mut look = ring(shared, &first);
+    while let Ok(bell) = bells.try_recv() {
+        look |= ring(shared, &bell);
+    }
+    look
 }
 
 /// Passes a bell on; whether ownership must be looked at.
 fn ring(shared: &Shared, bell: &Bell) -> bool {
     match bell {
         Bell::Inbox(partition) => {
-            if let Some(bell) = shared.bells.get(usize::from(*partition)) {
-                bell.notify_one();
-            }
+            shared.wake(*partition);
             false
         }
         Bell::Broadcast => {
-            shared.broadcasts_end.store(u64::MAX, Ordering::Relaxed);
-            shared.bells.iter().for_each(tokio::sync::Notify::notify_one);
+            shared.wake_for_broadcasts();
             false
         }
         Bell::Members | Bell::Released(_) => true,
@@ -98,38 +212,19 @@ fn ring(shared: &Shared, bell: &Bell) -> bool {
     }
 }
 
-fn forget(shared: &Shared, held: &mut BTreeMap<PartitionId, Held>, ended: Option<PartitionId>) {
-    match ended {
-        Some(partition) => {
-            held.remove(&partition);
-            shared.owned.lock().remove(&partition);
-        }
-        // A task that panicked does not say which it was: its lease is not renewed, and runs out.
-        None => tracing::error!("a partition's task panicked; its lease runs out and it is taken anew"),
+/// The hosts that share the partitions: those that live and are not leaving.
+struct Sharing(Vec<String>);
+
+impl Sharing {
+    /// Who is to own a partition.
+    fn chosen(&self, partition: PartitionId) -> Option<&str> {
+        let hosts: Vec<&str> = self.0.iter().map(String::as_str).collect();
+        chosen(&hosts, partition)
     }
 }
 
-async fn renew(shared: &Shared, held: &mut BTreeMap<PartitionId, Held>) {
-    let leases: Vec<(PartitionId, Token)> = held.iter().map(|(partition, lease)| (*partition, lease.token)).collect();
-    if leases.is_empty() {
-        return;
-    }
-    match shared.store.renew(&leases, shared.options.pace.lease_ms).await {
-        Ok(kept) => {
-            for ((partition, _), _) in leases.iter().zip(kept).filter(|(_, kept)| !kept) {
-                if let Some(lease) = held.get_mut(partition).filter(|lease| !lease.leaving) {
-                    tracing::warn!(partition, "lost a partition's lease");
-                    lease.leaving = true;
-                    lease.stop.cancel();
-                }
-            }
-        }
-        Err(error) => tracing::warn!(%error, "could not renew the leases"),
-    }
-}
-
-/// This host's share, or none if the store does not say who lives.
-async fn share(shared: &Shared, draining: bool) -> Option<BTreeSet<PartitionId>> {
+/// Says that this host lives (or leaves), and gives the hosts that share; none if the store does not say.
+async fn share(shared: &Shared, draining: bool) -> Option<Sharing> {
     let options = &shared.options;
     let about = serde_json::to_vec(&About { draining }).unwrap_or_default();
     let members = match shared.store.heartbeat(&options.host, &about, options.pace.lease_ms).await {
@@ -139,9 +234,7 @@ async fn share(shared: &Shared, draining: bool) -> Option<BTreeSet<PartitionId>>
             return None;
         }
     };
-    let staying: Vec<&str> = members.iter().filter(|member| stays(member)).map(|member| member.host.as_str()).collect();
-    let mine = (0..options.partitions).filter(|partition| chosen(&staying, *partition) == Some(options.host.as_str()));
-    Some(mine.collect())
+    Some(Sharing(members.into_iter().filter(stays).map(|member| member.host).collect()))
 }
 
 fn stays(member: &Member) -> bool {
@@ -166,22 +259,6 @@ async fn acquire(shared: &Shared, wanted: &[PartitionId]) -> Vec<(PartitionId, c
         }
     });
     join_all(tries).await.into_iter().flatten().collect()
-}
-
-async fn drain(shared: &Arc<Shared>, mut held: BTreeMap<PartitionId, Held>, mut owners: JoinSet<PartitionId>) {
-    // First the others are told, so that they take each partition as soon as it is free.
-    share(shared, true).await;
-    if let Err(error) = shared.store.ring(Bell::Members).await {
-        tracing::warn!(%error, "could not tell the other hosts that this one leaves");
-    }
-    held.values().for_each(|lease| lease.stop.cancel());
-    while let Some(ended) = owners.join_next().await {
-        forget(shared, &mut held, ended.ok());
-    }
-    if let Err(error) = shared.store.heartbeat(&shared.options.host, &[], 0).await {
-        tracing::warn!(%error, "could not leave in order; the other hosts notice by themselves");
-    }
-    let _ = shared.store.ring(Bell::Members).await;
 }
 
 #[cfg(test)]

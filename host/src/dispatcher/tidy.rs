@@ -1,6 +1,6 @@
 //! What has to be swept now and then: outcomes that nobody asked for, dead letters past their bound, the end of the broadcast log.
 
-use std::{sync::atomic::Ordering, time::Duration};
+use std::time::Duration;
 
 use futures_util::future::try_join_all;
 use quest_engine::{
@@ -103,7 +103,6 @@ impl Broom {
         if upto > self.trimmed {
             shared.store.trim_broadcasts(upto, 0).await?;
             self.trimmed = upto;
-            shared.counters.broadcasts_trimmed.store(upto, Ordering::Relaxed);
         }
         Ok(())
     }

@@ -3,18 +3,22 @@
 use std::{sync::Arc, time::Duration};
 
 use quest_engine::{
-    action::{Export, Invocation, LogLine},
+    action::LogLine,
     keys,
-    model::{Body, Cause, Command, Entry, Outcome, ReplyTo, Value, check_context, check_name, partition_of},
+    model::{Body, Command, Entry, Outcome, ReplyTo, Value, check_context, check_name, partition_of},
+    query::{self, Question},
     record::{Instance, Record as _, Timer},
 };
 use serde_json::{Value as Json, json};
-use tokio::time::Instant;
+use tokio::{sync::oneshot, time::Instant};
 
-use super::{Error, Kind, Result, Service, draw_id};
-use crate::store::{Bell, Read, Reply};
+use super::{
+    Error, Kind, Result, Service, draw_id,
+    producer::{check_id, value},
+};
+use crate::store::{Read, Reply};
 
-/// How often an answer is looked for although no bell rang.
+/// How often an answer is looked for although nobody told of it.
 const LOOK: Duration = Duration::from_millis(250);
 
 /// An answer.
@@ -38,7 +42,7 @@ impl Service {
         wait: Duration,
     ) -> Result<Answered> {
         check_name("quest", quest).and_then(|()| check_name("action", action)).map_err(|error| invalid(&error))?;
-        let payload = Value::from_json_value(payload).map_err(|error| invalid(&error))?;
+        let payload = value(payload, self.accept.payload_bytes_max)?;
         let (quest, action) = (quest.to_owned(), action.to_owned());
         self.ask(context, Body::Send { quest, action, instance: None, name: None, payload }, id, wait).await
     }
@@ -64,40 +68,55 @@ impl Service {
         self.ask(context, Body::Operate(command), None, wait).await
     }
 
+    /// Accepts an entry and waits for its answer. With an id of the caller's, the same call again gives the same answer.
     async fn ask(&self, context: &str, body: Body, id: Option<String>, wait: Duration) -> Result<Answered> {
         check_context(context).map_err(|error| invalid(&error))?;
+        if let Some(id) = &id {
+            check_id(id)?;
+        }
+        let is_remembered = id.is_some();
         let id = id.unwrap_or_else(draw_id);
         let reply = Some(ReplyTo { host: self.host.clone() });
-        let entry = Entry { context: context.to_owned(), id: id.clone(), hops: 0, reply: None, body };
-        let digest = blake3::hash(&entry.to_bytes()).as_bytes()[..16].to_vec();
-        let mut bells = self.store.bells();
-        self.accept(&Entry { reply, ..entry }, digest).await?;
+        let entry = Entry { context: context.to_owned(), id, hops: 0, reply, body };
+        let answered = self.waiters.wait(context, &entry.id);
+        let outcome = self.ask_and_wait(&entry, is_remembered, answered, wait).await;
+        self.waiters.leave(&entry.id);
+        match outcome? {
+            Outcome::Answered(value) => Ok(Answered { id: entry.id, value }),
+            Outcome::Failed { code, message } => Err(failed(code, message)),
+        }
+    }
+
+    async fn ask_and_wait(
+        &self,
+        entry: &Entry,
+        is_remembered: bool,
+        mut answered: oneshot::Receiver<Option<Outcome>>,
+        wait: Duration,
+    ) -> Result<Outcome> {
         let until = Instant::now() + wait;
+        let receipt = self.accept(entry, is_remembered).await?;
+        // A duplicate may have been answered long ago.
+        let mut look = receipt.duplicate;
         loop {
-            if let Some(outcome) = self.outcome(context, &id).await? {
-                return answered(id, outcome);
+            if look && let Some(outcome) = self.outcome(&entry.context, &entry.id).await? {
+                return Ok(outcome);
             }
-            let look = (Instant::now() + LOOK).min(until);
-            // The bell is a hint: the stored outcome is what counts, and it is looked for in any case.
-            let rung = async {
-                loop {
-                    match bells.recv().await {
-                        Ok(Bell::Outcome { id: rung, .. }) if rung == id => return,
-                        Ok(_) => {}
-                        Err(tokio::sync::broadcast::error::RecvError::Lagged(_)) => return,
-                        Err(tokio::sync::broadcast::error::RecvError::Closed) => std::future::pending().await,
-                    }
-                }
-            };
-            let _ = tokio::time::timeout_at(look, rung).await;
-            if Instant::now() >= until {
-                if let Some(outcome) = self.outcome(context, &id).await? {
-                    return answered(id, outcome);
-                }
-                let message = format!("no answer within {} ms; it is accepted and may still happen", wait.as_millis());
-                let hint = format!("ask for the outcome later by its id, {id}");
+            if Instant::now() >= until || self.stop.is_cancelled() {
+                let why = if self.stop.is_cancelled() { "the host stops" } else { "no answer in time" };
+                let message = format!("{why}; the call is accepted and may still happen");
+                let hint = format!("ask for the outcome later by its id, {}", entry.id);
                 return Err(Error::new(Kind::Unavailable, "no-answer-yet", message).hint(&hint));
             }
+            // Cancel-safe: a oneshot receiver, a token and a timer. The stored outcome is what counts: it is looked for in any case.
+            tokio::select! {
+                told = &mut answered, if !answered.is_terminated() => if let Ok(Some(outcome)) = told {
+                    return Ok(outcome);
+                },
+                () = self.stop.cancelled() => {}
+                () = tokio::time::sleep_until((Instant::now() + LOOK).min(until)) => {}
+            }
+            look = true;
         }
     }
 
@@ -119,7 +138,7 @@ impl Service {
         payload: &Json,
     ) -> Result<(Value, Vec<LogLine>)> {
         check_context(context).map_err(|error| invalid(&error))?;
-        let payload = Value::from_json_value(payload).map_err(|error| invalid(&error))?;
+        let payload = value(payload, self.accept.payload_bytes_max)?;
         let catalog = self.quests.catalog();
         let known = catalog.get(quest).is_some_and(|definition| definition.queries.iter().any(|name| name == query));
         if !known {
@@ -152,56 +171,55 @@ impl Service {
         let variables = variables
             .into_iter()
             .map(|(name, value)| Ok((name, Value::decode(&value).map_err(|error| unreadable(&error))?)));
+        let variables = Arc::new(variables.collect::<Result<_>>()?);
         let timers = timers.into_iter().filter_map(|(field, bytes)| {
             let name = field.strip_prefix(quest)?.strip_prefix('.')?.to_owned();
             Some((name, Timer::from_bytes(&bytes).ok()?.due))
         });
-        let now = super::reads::now();
-        let invocation = Invocation {
-            export: Export::Perform,
-            quest: quest.to_owned(),
-            action: query.to_owned(),
-            context: context.to_owned(),
-            instance: instance.id,
-            event_name: String::new(),
-            event_id: draw_id(),
-            cause: Cause::Query,
-            accepted_at: now,
-            processed_at: now,
-            attempt: 1,
-            hops: 0,
-            payload,
-            variables: Arc::new(variables.collect::<Result<_>>()?),
-            timers: Arc::new(timers.collect()),
-            active: Arc::new(active),
-            config: self.config.get(quest).cloned().unwrap_or_default(),
-        };
-        let quests = Arc::clone(&self.quests);
-        let ran = tokio::task::spawn_blocking(move || quests.invoke(invocation)).await;
-        let ran = ran.map_err(|error| Error::new(Kind::Failed, "host-bug", error.to_string()))?;
+        let timers = Arc::new(timers.collect());
+        let config = self.config.get(quest).cloned().unwrap_or_default();
+        let (quests, context) = (Arc::clone(&self.quests), context.to_owned());
+        let (quest, query) = (quest.to_owned(), query.to_owned());
+        let ran = tokio::task::spawn_blocking(move || {
+            let definition = catalog.get(&quest)?;
+            let question = Question {
+                definition,
+                instance: &instance,
+                context,
+                query,
+                payload,
+                id: draw_id(),
+                now: super::reads::now(),
+                variables,
+                timers,
+                active: Arc::new(active),
+                config,
+            };
+            Some(query::answer(question, |invocation| quests.invoke(invocation)))
+        });
+        let ran = ran.await.map_err(|error| Error::new(Kind::Failed, "host-bug", error.to_string()))?;
+        let ran = ran.ok_or_else(|| Error::new(Kind::NotFound, "unknown-query", "the quest is not served any more"))?;
         match ran.result {
             Ok(changes) => Ok((changes.reply.unwrap_or_default(), ran.logs)),
-            Err(failure) => Err(Error { code: failure.code, ..Error::new(Kind::Failed, "", failure.message) }),
+            Err(failure) => Err(failed(failure.code, failure.message)),
         }
     }
 }
 
-fn answered(id: String, outcome: Outcome) -> Result<Answered> {
-    match outcome {
-        Outcome::Answered(value) => Ok(Answered { id, value }),
-        Outcome::Failed { code, message } => {
-            let missing = [
-                "not-active",
-                "instance-gone",
-                "unknown-action",
-                "unknown-quest",
-                "no-such-timer",
-                "no-such-dead-letter",
-            ];
-            let kind = if missing.contains(&code.as_str()) { Kind::NotFound } else { Kind::Failed };
-            Err(Error { code, ..Error::new(kind, "", message) })
-        }
-    }
+/// What did not succeed, as its caller sees it.
+fn failed(code: String, message: String) -> Error {
+    let kind = match code.as_str() {
+        "not-active"
+        | "instance-gone"
+        | "unknown-action"
+        | "unknown-quest"
+        | "unknown-query"
+        | "no-such-timer"
+        | "no-such-dead-letter" => Kind::NotFound,
+        "not-ready" | "older-code" | "quest-not-served" => Kind::Unavailable,
+        _ => Kind::Failed,
+    };
+    Error { code, ..Error::new(kind, "", message) }
 }
 
 /// An outcome as JSON for people.

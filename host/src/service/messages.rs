@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
+use futures_util::future::try_join_all;
 use quest_engine::{
     keys,
     record::{Message, Record as _},
@@ -14,7 +15,7 @@ use tokio::time::Instant;
 use super::{Error, Kind, Result, Service};
 use crate::store::{Read, Reply};
 
-/// How often new messages are looked for while a reader waits.
+/// How often messages of other hosts are looked for while a reader waits.
 const LOOK: Duration = Duration::from_millis(200);
 
 /// A message.
@@ -51,65 +52,83 @@ impl Service {
         let mut positions = self.positions(cursor)?;
         let until = Instant::now() + wait;
         loop {
+            // Listens before it looks, so that nothing is published in between.
+            let published = self.published.notified();
             let page = self.page(&mut positions, max).await?;
-            if !page.messages.is_empty() || page.missed > 0 || Instant::now() >= until {
+            let is_over = Instant::now() >= until || self.stop.is_cancelled();
+            if !page.messages.is_empty() || page.missed > 0 || is_over {
                 return Ok(page);
             }
-            tokio::time::sleep_until((Instant::now() + LOOK).min(until)).await;
+            // Cancel-safe: a notification, a token and a timer. Other hosts' messages are found by looking.
+            tokio::select! {
+                () = published => {}
+                () = self.stop.cancelled() => {}
+                () = tokio::time::sleep_until((Instant::now() + LOOK).min(until)) => {}
+            }
         }
     }
 
     /// The cursor behind all messages there are now.
     pub async fn messages_end(&self) -> Result<String> {
-        let mut positions = Vec::new();
-        for partition in 0..self.partitions {
-            positions.push(self.number(partition, keys::MESSAGES_NEXT).await?);
-        }
-        Ok(encode(&positions))
+        let ends: Vec<u64> = self.stretches().await?.into_iter().map(|stretch| stretch.end).collect();
+        Ok(encode(&ends))
     }
 
+    /// One page: each partition that has something gets an equal part of it, so that none has to wait for another's flood.
     async fn page(&self, positions: &mut [u64], max: usize) -> Result<Page> {
-        let mut messages = Vec::new();
-        let mut missed = 0;
-        for (partition, position) in (0..self.partitions).zip(positions.iter_mut()) {
-            let room = max.saturating_sub(messages.len()) as u64;
-            if room == 0 {
-                break;
+        let stretches = self.stretches().await?;
+        let mut behind = Vec::new();
+        for ((partition, position), stretch) in (0..self.partitions).zip(positions.iter_mut()).zip(stretches) {
+            // A store that lost its latest messages numbers the next ones anew: they are not to be passed over.
+            *position = (*position).min(stretch.end);
+            if *position < stretch.end {
+                behind.push((partition, stretch.first));
             }
-            let first = self.number(partition, keys::MESSAGES_FIRST).await?;
-            let from = position.saturating_sub(first);
-            let read = Read::List { key: keys::MESSAGES.to_owned(), from, count: room };
-            let replies = self.store.read(partition, vec![read]).await?;
+        }
+        // With more partitions than room, chance decides who comes first, and nobody always last.
+        fastrand::shuffle(&mut behind);
+        behind.truncate(max);
+        let share = (max / behind.len().max(1)).max(1) as u64;
+        let reads = behind.iter().map(|(partition, first)| {
+            let from = positions[usize::from(*partition)].saturating_sub(*first);
+            let read = Read::List { key: keys::MESSAGES.to_owned(), from, count: share };
+            self.store.read(*partition, vec![read])
+        });
+        let (mut messages, mut missed) = (Vec::new(), 0);
+        let replies = try_join_all(reads).await?;
+        for ((partition, _), replies) in behind.iter().zip(replies) {
+            let position = &mut positions[usize::from(*partition)];
             let Some(Reply::Items(items)) = replies.into_iter().next() else { continue };
             for bytes in items {
-                let message = Message::from_bytes(&bytes)
-                    .map_err(|error| Error::new(Kind::Unavailable, "store-unusable", error.to_string()))?;
+                let message = Message::from_bytes(&bytes).map_err(|error| unreadable(&error))?;
                 // The list may have been trimmed between the two reads: each message says its own number.
                 if message.number < *position {
                     continue;
                 }
                 missed += message.number - *position;
                 *position = message.number + 1;
-                messages.push(PublishedMessage {
-                    key: message.key,
-                    context: message.context,
-                    quest: message.quest,
-                    topic: message.topic,
-                    payload: message.payload.to_json_lossy(),
-                    at: message.at,
-                });
+                messages.push(PublishedMessage::from(message));
             }
         }
         Ok(Page { messages, cursor: encode(positions), missed })
     }
 
-    async fn number(&self, partition: u16, field: &str) -> Result<u64> {
-        let read = Read::HashField { key: keys::CURSORS.to_owned(), field: field.as_bytes().to_vec() };
-        match self.store.read(partition, vec![read]).await?.into_iter().next() {
-            Some(Reply::Value(Some(bytes))) => u64::from_bytes(&bytes)
-                .map_err(|error| Error::new(Kind::Unavailable, "store-unusable", error.to_string())),
+    /// The numbers of the messages that each partition holds.
+    async fn stretches(&self) -> Result<Vec<Stretch>> {
+        let field = |name: &str| Read::HashField { key: keys::CURSORS.to_owned(), field: name.as_bytes().to_vec() };
+        let reads = (0..self.partitions)
+            .map(|partition| self.store.read(partition, vec![field(keys::MESSAGES_FIRST), field(keys::MESSAGES_NEXT)]));
+        let number = |reply: Option<Reply>| match reply {
+            Some(Reply::Value(Some(bytes))) => u64::from_bytes(&bytes).map_err(|error| unreadable(&error)),
             _ => Ok(0),
-        }
+        };
+        let replies = try_join_all(reads).await?.into_iter();
+        replies
+            .map(|replies| {
+                let mut replies = replies.into_iter();
+                Ok(Stretch { first: number(replies.next())?, end: number(replies.next())? })
+            })
+            .collect()
     }
 
     fn positions(&self, cursor: Option<&str>) -> Result<Vec<u64>> {
@@ -122,6 +141,29 @@ impl Service {
     }
 }
 
+/// The messages of one partition: from `first` on, up to but not including `end`.
+struct Stretch {
+    first: u64,
+    end: u64,
+}
+
+impl From<Message> for PublishedMessage {
+    fn from(message: Message) -> Self {
+        Self {
+            key: message.key,
+            context: message.context,
+            quest: message.quest,
+            topic: message.topic,
+            payload: message.payload.to_json_lossy(),
+            at: message.at,
+        }
+    }
+}
+
 fn encode(positions: &[u64]) -> String {
     URL_SAFE_NO_PAD.encode(positions.to_vec().to_bytes())
+}
+
+fn unreadable(error: &dyn std::fmt::Display) -> Error {
+    Error::new(Kind::Unavailable, "store-unusable", error.to_string())
 }

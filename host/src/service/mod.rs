@@ -7,17 +7,21 @@ pub(crate) mod ask;
 mod messages;
 pub(crate) mod producer;
 mod reads;
+mod waiters;
 
 use std::{collections::BTreeMap, sync::Arc};
 
 use quest_engine::{
     model::{Entry, partition_of},
     partition::Happening,
-    record::Record as _,
 };
 use serde::Serialize;
 use serde_json::Value as Json;
-use tokio::sync::broadcast;
+use tokio::sync::{
+    Notify,
+    broadcast::{self, error::RecvError},
+};
+use tokio_util::sync::CancellationToken;
 
 pub use ask::Answered;
 pub use messages::{Page, PublishedMessage};
@@ -25,10 +29,12 @@ pub use producer::{Produced, parse as produce};
 pub use reads::{DeadView, InstanceView, TimerView};
 
 use crate::{
-    dispatcher::QuestConfig,
+    dispatcher::{News, QuestConfig},
     quests::Quests,
-    store::{self, Accept, AcceptBounds, Acceptance, Full, PartitionId, Store},
+    settings::Accepting,
+    store::{self, Accept, Acceptance, Bell, Full, PartitionId, Store},
 };
+use waiters::Waiters;
 
 /// Happenings that a slow reader of `tail` may be behind before it misses some (and is told so).
 const HAPPENINGS_MAX: usize = 4_096;
@@ -40,9 +46,14 @@ pub struct Service {
     quests: Arc<dyn Quests>,
     host: String,
     partitions: PartitionId,
-    bounds: AcceptBounds,
+    accept: Accepting,
     config: QuestConfig,
     happenings: broadcast::Sender<(PartitionId, Arc<Happening>)>,
+    waiters: Arc<Waiters>,
+    /// Rung for messages that this host committed.
+    published: Arc<Notify>,
+    /// Ends every wait when the host stops.
+    stop: CancellationToken,
 }
 
 /// Which kind of trouble a request met.
@@ -123,10 +134,13 @@ impl Service {
         quests: Arc<dyn Quests>,
         host: String,
         partitions: PartitionId,
-        bounds: AcceptBounds,
+        accept: Accepting,
         config: QuestConfig,
+        stop: CancellationToken,
     ) -> Self {
-        Self { store, quests, host, partitions, bounds, config, happenings: broadcast::channel(HAPPENINGS_MAX).0 }
+        let happenings = broadcast::channel(HAPPENINGS_MAX).0;
+        let (waiters, published) = (Arc::default(), Arc::default());
+        Self { store, quests, host, partitions, accept, config, happenings, waiters, published, stop }
     }
 
     /// The quests served here.
@@ -134,11 +148,33 @@ impl Service {
         &self.quests
     }
 
-    /// Passes on what happened; the dispatcher calls it after each commit.
-    pub fn happened(&self, partition: PartitionId, happenings: Vec<Happening>) {
+    /// Passes on what a commit brought; the dispatcher calls it after each.
+    pub fn committed(&self, partition: PartitionId, news: News) {
+        news.answered.into_iter().for_each(|answered| self.waiters.answered(answered));
+        if news.has_messages {
+            self.published.notify_waiters();
+        }
         if self.happenings.receiver_count() > 0 {
-            for happening in happenings {
+            for happening in news.happenings {
                 let _ = self.happenings.send((partition, Arc::new(happening)));
+            }
+        }
+    }
+
+    /// Tells waiting callers of answers that other hosts committed, until the host stops.
+    pub async fn listen(self) {
+        let mut bells = self.store.bells();
+        loop {
+            // Cancel-safe: a token and a broadcast receiver.
+            let bell = tokio::select! {
+                () = self.stop.cancelled() => return,
+                bell = bells.recv() => bell,
+            };
+            match bell {
+                Ok(Bell::Outcome { host, id, .. }) if host == self.host => self.waiters.look(&id),
+                // What was missed is found by looking, a little later.
+                Ok(_) | Err(RecvError::Lagged(_)) => {}
+                Err(RecvError::Closed) => return,
             }
         }
     }
@@ -153,9 +189,9 @@ impl Service {
         let mut results: Vec<Option<Result<Receipt>>> = vec![None; events.len()];
         let mut by_partition: BTreeMap<PartitionId, Vec<(usize, String, Accept)>> = BTreeMap::new();
         for (index, event) in events.iter().enumerate() {
-            match producer::parse(event) {
+            match producer::parse(event, self.accept.payload_bytes_max) {
                 Ok(Produced { id, accept, is_broadcast: true }) => {
-                    let accepted = self.store.broadcast(accept, self.bounds).await.map_err(Error::from);
+                    let accepted = self.store.broadcast(accept, self.accept.bounds()).await.map_err(Error::from);
                     results[index] = Some(accepted.and_then(|acceptance| receipt(id, acceptance)));
                 }
                 Ok(Produced { id, accept, .. }) => {
@@ -167,7 +203,7 @@ impl Service {
         }
         let calls = by_partition.into_iter().map(|(partition, group)| async move {
             let entries = group.iter().map(|(_, _, accept)| accept.clone()).collect();
-            (group, self.store.accept(partition, entries, self.bounds).await)
+            (group, self.store.accept(partition, entries, self.accept.bounds()).await)
         });
         for (group, answers) in futures_util::future::join_all(calls).await {
             match answers {
@@ -186,17 +222,11 @@ impl Service {
         results.into_iter().map(|result| result.unwrap_or_else(lost)).collect()
     }
 
-    /// Accepts one entry of this host's own making.
-    async fn accept(&self, entry: &Entry, digest: Vec<u8>) -> Result<Receipt> {
-        let accept = Accept {
-            context: entry.context.clone(),
-            id: Some(entry.id.clone()),
-            digest,
-            from_outside: true,
-            bytes: entry.to_bytes(),
-        };
+    /// Accepts one entry of this host's own making. Its id is remembered only if the caller knows it, and so may send it again.
+    async fn accept(&self, entry: &Entry, is_remembered: bool) -> Result<Receipt> {
+        let accept = producer::accept(entry, is_remembered);
         let partition = partition_of(&entry.context, self.partitions);
-        let answers = self.store.accept(partition, vec![accept], self.bounds).await?;
+        let answers = self.store.accept(partition, vec![accept], self.accept.bounds()).await?;
         let acceptance = answers.first().copied().unwrap_or(Acceptance::Conflict);
         receipt(entry.id.clone(), acceptance)
     }
@@ -217,6 +247,10 @@ fn receipt(id: String, acceptance: Acceptance) -> Result<Receipt> {
                     ("too many events of this context wait", "slow this producer down: others are not affected")
                 }
                 Full::Ids => ("too many ids are remembered", "send again later, or raise the limit ids_max"),
+                Full::Memory => (
+                    "the store's memory is nearly full, and what is left is kept for work on what was accepted",
+                    "send again later, or raise Redis's maxmemory",
+                ),
             };
             Err(Error::new(Kind::Full, "full", message).hint(hint))
         }

@@ -9,7 +9,7 @@
 //! `event_payload` is, whole, where that is given.
 
 use quest_engine::{
-    model::{Body, Entry, Value, check_context, check_event, check_name},
+    model::{Body, Entry, ReplyTo, Value, check_context, check_event, check_name},
     record::Record as _,
 };
 use serde_json::{Map, Value as Json};
@@ -31,8 +31,8 @@ pub struct Produced {
     pub is_broadcast: bool,
 }
 
-/// Reads an event.
-pub fn parse(event: &Json) -> Result<Produced> {
+/// Reads an event. Its payload has at most `payload_bytes_max` bytes.
+pub fn parse(event: &Json, payload_bytes_max: usize) -> Result<Produced> {
     let Json::Object(fields) = event else {
         return Err(invalid("an event is a JSON object")
             .hint(r#"for example {"event_name": "visited", "event_context": "user-1"}"#));
@@ -48,10 +48,8 @@ pub fn parse(event: &Json) -> Result<Produced> {
     if let Some(name) = name {
         check_event(name).map_err(|error| invalid(error.to_string()))?;
     }
-    if given.is_some_and(|id| id.is_empty() || id.len() > ID_BYTES_MAX) {
-        return Err(invalid(format!("event_id has 1 to {ID_BYTES_MAX} bytes")));
-    }
-    let payload = payload(fields)?;
+    given.map_or(Ok(()), check_id)?;
+    let payload = payload(fields, payload_bytes_max)?;
     let body = match (selector, name, context) {
         (Some(_), _, None) => return Err(invalid("an event with event_selector needs event_context")),
         (Some((quest, action)), name, Some(_)) => {
@@ -65,19 +63,47 @@ pub fn parse(event: &Json) -> Result<Produced> {
     };
     let context = context.unwrap_or_default().to_owned();
     let id = given.map_or_else(draw_id, str::to_owned);
-    let entry = Entry { context: context.clone(), id: id.clone(), hops: 0, reply: None, body };
-    let bytes = entry.to_bytes();
-    let digest = blake3::hash(&bytes).as_bytes()[..16].to_vec();
-    let is_broadcast = context.is_empty();
-    // An id that nobody can send again needs no memory.
-    let accept = Accept { context, id: given.map(str::to_owned), digest, from_outside: true, bytes };
-    Ok(Produced { id, accept, is_broadcast })
+    let entry = Entry { context, id: id.clone(), hops: 0, reply: None, body };
+    Ok(Produced { id, accept: accept(&entry, given.is_some()), is_broadcast: entry.context.is_empty() })
+}
+
+/// Checks an id that a producer or a caller gave.
+pub(super) fn check_id(id: &str) -> Result<()> {
+    if (1..=ID_BYTES_MAX).contains(&id.len()) && !id.chars().any(char::is_control) {
+        return Ok(());
+    }
+    Err(invalid(format!("an id has 1 to {ID_BYTES_MAX} bytes, without control characters")))
+}
+
+/// An entry from outside, as a store takes it. An id that nobody can send again (drawn here) needs no memory.
+pub(super) fn accept(entry: &Entry, is_remembered: bool) -> Accept {
+    Accept {
+        context: entry.context.clone(),
+        id: is_remembered.then(|| entry.id.clone()),
+        digest: if is_remembered { digest(entry) } else { Vec::new() },
+        from_outside: true,
+        bytes: entry.to_bytes(),
+    }
+}
+
+/// What an id stands for: the same event, written with its keys in another order or sent to another host, is the same. A call is not the
+/// same as an event.
+fn digest(entry: &Entry) -> Vec<u8> {
+    let reply = entry.reply.is_some().then(|| ReplyTo { host: String::new() });
+    let mut told = Entry { reply, ..entry.clone() };
+    if let Some(payload) = told.body.payload_mut()
+        && let Ok(mut json) = payload.to_json_value()
+    {
+        json.sort_all_objects();
+        *payload = Value::from_json_value(&json).unwrap_or_default();
+    }
+    blake3::hash(&told.to_bytes()).as_bytes()[..16].to_vec()
 }
 
 const OWN_KEYS: [&str; 6] =
     ["event_name", "event_context", "event_selector", "quest_instance", "event_id", "event_payload"];
 
-fn payload(fields: &Map<String, Json>) -> Result<Value> {
+fn payload(fields: &Map<String, Json>, bytes_max: usize) -> Result<Value> {
     let rest: Map<String, Json> = fields
         .iter()
         .filter(|(key, _)| !OWN_KEYS.contains(&key.as_str()))
@@ -95,7 +121,18 @@ fn payload(fields: &Map<String, Json>) -> Result<Value> {
         None if rest.is_empty() => Json::Null,
         None => Json::Object(rest),
     };
-    Value::from_json_value(&json).map_err(|error| invalid(format!("the payload: {error}")))
+    value(&json, bytes_max)
+}
+
+/// A payload as a value, within its bound.
+pub(super) fn value(json: &Json, bytes_max: usize) -> Result<Value> {
+    let value = Value::from_json_value(json).map_err(|error| invalid(format!("the payload: {error}")))?;
+    if value.size() <= bytes_max {
+        return Ok(value);
+    }
+    let message = format!("a payload has at most {bytes_max} bytes, this one {}", value.size());
+    Err(Error::new(Kind::Invalid, "too-large", message)
+        .hint("send a reference instead, or raise accept.payload_bytes_max"))
 }
 
 /// The selector as an object, or as the JSON text that the original writes.
@@ -139,8 +176,10 @@ mod tests {
     use super::*;
     use serde_json::json;
 
+    const MAX: usize = 100;
+
     fn body(event: Json) -> Body {
-        Entry::from_bytes(&parse(&event).expect("valid").accept.bytes).expect("an entry").body
+        Entry::from_bytes(&parse(&event, MAX).expect("valid").accept.bytes).expect("an entry").body
     }
 
     #[test]
@@ -157,7 +196,19 @@ mod tests {
                 ("q", "a", Some("ab"), Value::Null)
             );
         }
-        assert!(parse(&json!({"event_name": "all"})).unwrap().is_broadcast);
+        assert!(parse(&json!({"event_name": "all"}), MAX).unwrap().is_broadcast);
+    }
+
+    #[test]
+    fn an_id_stands_for_what_was_sent_however_it_was_written() {
+        let digest = |event: Json| parse(&event, MAX).expect("valid").accept.digest;
+        let event = |payload: &str| {
+            let payload: Json = serde_json::from_str(payload).expect("JSON");
+            json!({"event_name": "e", "event_context": "c", "event_id": "1", "event_payload": payload})
+        };
+        assert_eq!(digest(event(r#"{"a":[{"x":1,"y":2}],"b":2}"#)), digest(event(r#"{"b":2,"a":[{"y":2,"x":1}]}"#)));
+        assert_ne!(digest(event("[1,2]")), digest(event("[2,1]")));
+        assert_eq!(parse(&json!({"event_name": "e", "event_context": "c"}), MAX).expect("valid").accept.id, None);
     }
 
     #[test]
@@ -178,11 +229,12 @@ mod tests {
                 "needs event_context",
             ),
             (json!({"event_name": "e", "event_context": "c", "quest_instance": "x"}), "needs event_selector"),
-            (json!({"event_name": "e", "event_context": "c", "event_id": ""}), "event_id has"),
+            (json!({"event_name": "e", "event_context": "c", "event_id": ""}), "an id has"),
             (json!({"event_name": "e", "event_context": "c", "event_payload": 1, "x": 2}), "no other keys"),
             (json!({"event_name": "e", "event_context": "c", "x": 18446744073709551615u64}), "64-bit"),
+            (json!({"event_name": "e", "event_context": "c", "x": "x".repeat(100)}), "at most 100 bytes"),
         ] {
-            let error = parse(&event).expect_err(&event.to_string());
+            let error = parse(&event, MAX).expect_err(&event.to_string());
             assert!(error.message.contains(says), "{event}: {error}");
         }
     }

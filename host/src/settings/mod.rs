@@ -78,6 +78,8 @@ pub struct Accepting {
     pub reserve: u64,
     /// How long a producer's id is remembered, in milliseconds.
     pub ids_window_ms: u64,
+    /// Bytes of one event's payload: it is stored, loaded and copied into each instance that it reaches.
+    pub payload_bytes_max: usize,
 }
 
 impl Default for Accepting {
@@ -88,6 +90,7 @@ impl Default for Accepting {
             ids_max: 1_000_000,
             reserve: 100_000,
             ids_window_ms: 86_400_000,
+            payload_bytes_max: 256 * 1024,
         }
     }
 }

@@ -168,6 +168,10 @@ impl Store for Memory {
         })
     }
 
+    async fn waiting(&self, partitions: &[PartitionId]) -> Result<Vec<u64>> {
+        self.step(|_, pairs, _| Machine::waiting(pairs, partitions))
+    }
+
     async fn commit(&self, partition: PartitionId, token: Token, commit: Commit) -> Result<Committed> {
         self.step(|machine, pairs, now| machine.commit(pairs, now, partition, token, &commit))
     }

@@ -125,6 +125,8 @@ pub enum Full {
     Context,
     /// The window of remembered ids.
     Ids,
+    /// The store's memory, nearly: what is left is for work on what was accepted.
+    Memory,
 }
 
 /// What `acquire` grants, with where the partition stands.
@@ -357,6 +359,9 @@ pub trait Store: Send + Sync + 'static {
         count: u64,
         fence: Option<Millis>,
     ) -> Result<Option<Taken>>;
+
+    /// How many entries stand in each of these inboxes; one call for all.
+    async fn waiting(&self, partitions: &[PartitionId]) -> Result<Vec<u64>>;
 
     /// Applies a commit, whole or not at all: token, predecessor and consumed count are checked before anything is written.
     async fn commit(&self, partition: PartitionId, token: Token, commit: Commit) -> Result<Committed>;

@@ -3,7 +3,7 @@
 //! Nothing here decides anything: what a function means, what it refuses and with which code stands in `quest_engine::action`.
 
 use quest_engine::{
-    action::{Definer, Level, Recorder, Refusal, parse_json},
+    action::{Definer, Given, Level, Recorder, Refusal},
     model::Value as ModelValue,
 };
 use wasmtime::component::HasSelf;
@@ -82,9 +82,10 @@ impl Run {
             Phase::Running(recorder) => recorder.log(level, message),
             Phase::Defining(_) => {
                 const LINES_MAX: usize = 100;
-                if self.define_log.len() < LINES_MAX {
-                    self.define_log.extend(message.lines().map(str::to_owned));
-                }
+                const BYTES_MAX: usize = 1024;
+                let room = LINES_MAX.saturating_sub(self.define_log.len());
+                let lines = message.lines().take(room).map(|line| &line[..line.floor_char_boundary(BYTES_MAX)]);
+                self.define_log.extend(lines.map(str::to_owned));
             }
         }
     }
@@ -235,7 +236,7 @@ impl quest::host::variables::Host for Run {
     }
 
     fn set_json(&mut self, name: String, json: String) -> Refusable<()> {
-        Ok(self.run()?.set_variable_json(&name, &json).map_err(refused))
+        Ok(self.run()?.set_variable(&name, Given::Json(&json)).map_err(refused))
     }
 }
 
@@ -249,15 +250,11 @@ impl quest::host::timers::Host for Run {
     }
 
     fn at_json(&mut self, name: String, action: String, time: u64, payload: String) -> Refusable<()> {
-        let run = self.run()?;
-        Ok(parse_json(&payload).and_then(|payload| run.set_timer(&name, &action, time, payload)).map_err(refused))
+        Ok(self.run()?.set_timer(&name, &action, time, Given::Json(&payload)).map_err(refused))
     }
 
     fn after_json(&mut self, name: String, action: String, delay: u64, payload: String) -> Refusable<()> {
-        let run = self.run()?;
-        Ok(parse_json(&payload)
-            .and_then(|payload| run.set_timer_after(&name, &action, delay, payload))
-            .map_err(refused))
+        Ok(self.run()?.set_timer_after(&name, &action, delay, Given::Json(&payload)).map_err(refused))
     }
 
     fn cancel(&mut self, name: String) -> Refusable<bool> {
@@ -279,8 +276,7 @@ impl quest::host::events::Host for Run {
     }
 
     fn emit_json(&mut self, context: String, name: String, payload: String) -> Refusable<()> {
-        let run = self.run()?;
-        Ok(parse_json(&payload).and_then(|payload| run.emit(&context, &name, payload)).map_err(refused))
+        Ok(self.run()?.emit(&context, &name, Given::Json(&payload)).map_err(refused))
     }
 
     fn send(&mut self, context: String, quest: String, action: String, payload: Value) -> Refusable<()> {
@@ -288,8 +284,7 @@ impl quest::host::events::Host for Run {
     }
 
     fn send_json(&mut self, context: String, quest: String, action: String, payload: String) -> Refusable<()> {
-        let run = self.run()?;
-        Ok(parse_json(&payload).and_then(|payload| run.send(&context, &quest, &action, payload)).map_err(refused))
+        Ok(self.run()?.send(&context, &quest, &action, Given::Json(&payload)).map_err(refused))
     }
 
     fn broadcast(&mut self, name: String, payload: Value) -> Refusable<()> {
@@ -297,8 +292,7 @@ impl quest::host::events::Host for Run {
     }
 
     fn broadcast_json(&mut self, name: String, payload: String) -> Refusable<()> {
-        let run = self.run()?;
-        Ok(parse_json(&payload).and_then(|payload| run.broadcast(&name, payload)).map_err(refused))
+        Ok(self.run()?.broadcast(&name, Given::Json(&payload)).map_err(refused))
     }
 }
 
@@ -322,8 +316,7 @@ impl quest::host::messages::Host for Run {
     }
 
     fn publish_json(&mut self, topic: String, payload: String) -> Refusable<()> {
-        let run = self.run()?;
-        Ok(parse_json(&payload).and_then(|payload| run.publish(&topic, payload)).map_err(refused))
+        Ok(self.run()?.publish(&topic, Given::Json(&payload)).map_err(refused))
     }
 }
 
@@ -333,8 +326,7 @@ impl quest::host::reply::Host for Run {
     }
 
     fn set_json(&mut self, json: String) -> Refusable<()> {
-        let run = self.run()?;
-        Ok(parse_json(&json).and_then(|value| run.reply(value)).map_err(refused))
+        Ok(self.run()?.reply(Given::Json(&json)).map_err(refused))
     }
 }
 

@@ -1,21 +1,17 @@
 //! Loading: from bytes to a module that is checked, compiled, and has said what its quests are.
 
 use std::{
-    collections::BTreeSet,
     sync::Arc,
     time::{Duration, Instant},
 };
 
 use quest_engine::{action::Definer, model::QuestDefinition};
-use wasmtime::{
-    Trap,
-    component::{Component, types::ComponentItem},
-};
+use wasmtime::{Trap, component::Component};
 
 use super::{
     Runtime,
     border::{self, Phase, QuestPre, Run},
-    frames, wasi,
+    failure, imports, limits, wasi,
 };
 
 /// A module that can be run.
@@ -54,14 +50,17 @@ impl LoadError {
 
 const WASM_MAGIC: &[u8] = b"\0asm";
 const CORE_VERSION: &[u8] = &[1, 0, 0, 0];
-/// WASI that quests may import. What is linked beyond clocks, random and printing is refused when it is used.
-const WASI_ALLOWED: [&str; 6] =
-    ["wasi:cli/", "wasi:io/", "wasi:clocks/", "wasi:random/", "wasi:filesystem/", "wasi:sockets/"];
-const GUEST: &str = "quest:host/guest@0.1.";
 
 impl Runtime {
-    /// Checks, compiles and defines a module.
+    /// Checks, compiles and defines a module. Takes a while: not for a thread that others wait for.
     pub fn load(&self, bytes: &[u8]) -> Result<Arc<Module>, LoadError> {
+        failure::guarded(|| self.load_module(bytes)).unwrap_or_else(|panic| {
+            let message = format!("the host panicked while it loaded this: {panic}");
+            Err(LoadError::new("host-bug", message, "please report it, with the module"))
+        })
+    }
+
+    fn load_module(&self, bytes: &[u8]) -> Result<Arc<Module>, LoadError> {
         check_bytes(bytes, self.settings.module_bytes_max)?;
         let digest = blake3::hash(bytes).to_hex().to_string();
         let began = Instant::now();
@@ -70,27 +69,15 @@ impl Runtime {
         let component = match cached {
             Some(component) => component,
             None => {
-                let component = Component::new(&self.engine, bytes).map_err(|error| {
-                    LoadError::new(
-                        "compile",
-                        format!("it does not compile: {error:#}"),
-                        "build it again; a file cut short reads like this too",
-                    )
-                })?;
+                let component = self.compile(bytes)?;
                 self.cache.put(&digest, &component);
                 component
             }
         };
         let compiled_in = began.elapsed();
-        let needs_wasi = self.check_imports(&component)?;
+        let needs_wasi = imports::check(&component, &self.engine)?;
         let linker = if needs_wasi { &self.with_wasi } else { &self.bare };
-        let pre = linker.instantiate_pre(&component).map_err(|error| {
-            LoadError::new(
-                "denied-import",
-                format!("{error:#}"),
-                "this host has quest:host 0.1.0; build against that version",
-            )
-        })?;
+        let pre = linker.instantiate_pre(&component).map_err(|error| imports::unlinkable(&error))?;
         let pre = QuestPre::new(pre).map_err(|error| {
             LoadError::new(
                 "no-guest",
@@ -102,74 +89,74 @@ impl Runtime {
         Ok(Arc::new(Module { digest, size: bytes.len(), quests, compiled_in, from_cache, pre, needs_wasi }))
     }
 
-    /// Checks each import and the needed export by name; whether WASI is among them.
-    fn check_imports(&self, component: &Component) -> Result<bool, LoadError> {
-        let kind = component.component_type();
-        let mut needs_wasi = false;
-        let mut denied = BTreeSet::new();
-        for (name, item) in kind.imports(&self.engine) {
-            // A component that names only types imports nothing that could be refused.
-            let is_type = matches!(item.ty, ComponentItem::Type(_));
-            let is_wasi = WASI_ALLOWED.iter().any(|allowed| name.starts_with(allowed));
-            needs_wasi |= is_wasi;
-            if !is_type && !is_wasi && !name.starts_with("quest:host/") {
-                denied.insert(name.to_owned());
-            }
-        }
-        if !denied.is_empty() {
-            let names: Vec<String> = denied.into_iter().collect();
-            let hint = "quests do no I/O: use the functions of quest:host, and messages for what goes outside";
-            return Err(LoadError::new(
-                "denied-import",
-                format!("it imports what a quest may not have: {}", names.join(", ")),
-                hint,
-            ));
-        }
-        if !kind.exports(&self.engine).any(|(name, _)| name.starts_with(GUEST)) {
-            let hint = "a quest exports the interface quest:host/guest of world quest:host/quest";
-            return Err(LoadError::new("no-guest", "it exports no quest:host/guest@0.1.0", hint));
-        }
-        Ok(needs_wasi)
+    fn compile(&self, bytes: &[u8]) -> Result<Component, LoadError> {
+        Component::new(&self.engine, bytes).map_err(|error| {
+            limits::refusal(&error, &self.settings).unwrap_or_else(|| {
+                let hint = "build it again; a file cut short reads like this too";
+                LoadError::new("compile", format!("it does not compile: {error:#}"), hint)
+            })
+        })
     }
 
     /// Runs `define` and collects what it says.
     fn define(&self, pre: &QuestPre<Run>, needs_wasi: bool) -> Result<Vec<QuestDefinition>, LoadError> {
-        let wasi = needs_wasi.then(|| wasi::Wasi::new(0, "define"));
-        let wall_ms = self.settings.define_ms_max;
-        let mut store = self.store(Phase::Defining(Definer::default()), wasi, wall_ms);
+        let wasi = needs_wasi.then(wasi::Wasi::for_define);
+        let mut store = self.store(Phase::Defining(Definer::default()), wasi, self.settings.define_ms_max);
         let result =
             pre.instantiate(&mut store).and_then(|instance| instance.quest_host_guest().call_define(&mut store));
-        store.data_mut().take_printed(true);
-        let refused = store.data_mut().limiter.refused.take();
-        let Run { phase, define_log, .. } = store.into_data();
-        let said = define_log.last().map(|line| format!(" ({line})")).unwrap_or_default();
+        let mut run = store.into_data();
+        run.take_printed(true);
+        let Run { phase, define_log, limiter, .. } = run;
         match result {
             Ok(Ok(())) => {}
             Ok(Err(border::GuestError { code, message })) => {
                 return Err(LoadError::new("define-failed", format!("its define failed with {code}: {message}"), ""));
             }
-            Err(error) if matches!(error.downcast_ref(), Some(Trap::Interrupt)) => {
-                let message = format!("its define ran longer than {wall_ms} ms{said}");
-                return Err(LoadError::new(
-                    "define-timeout",
-                    message,
-                    "define only says what the quests are (limit define_ms_max)",
-                ));
-            }
             Err(error) => {
-                let why = refused.unwrap_or_else(|| format!("{}{}", error.root_cause(), frames(&error)));
-                return Err(LoadError::new("define-trapped", format!("its define trapped: {why}{said}"), ""));
+                let said = define_log.last().map(|line| format!("; it said: {line}")).unwrap_or_default();
+                return Err(self.why_undefined(&error, limiter.refused, &said));
             }
         }
         let Phase::Defining(definer) = phase else { return Ok(Vec::new()) };
         definer.finish().map_err(|refusal| LoadError::new(refusal.code, refusal.message, ""))
     }
+
+    /// Why `define` did not return.
+    fn why_undefined(&self, error: &wasmtime::Error, refused: Option<String>, said: &str) -> LoadError {
+        const ONLY: &str = "define only says what the quests are: move work and state into actions";
+        let settings = &self.settings;
+        let limit = |why: &str| LoadError::new("limit", format!("its define does not end well: {why}{said}"), ONLY);
+        if failure::is_busy(error) {
+            let message = format!("all {} instances are in use (limit instances_max)", settings.instances_max);
+            return LoadError::new("busy", message, "load it again in a moment");
+        }
+        if let Some(refusal) = limits::refusal(error, settings) {
+            return refusal;
+        }
+        match error.downcast_ref::<Trap>() {
+            Some(Trap::Interrupt) => {
+                let wall_ms = settings.define_ms_max;
+                let message = format!("its define ran longer than {wall_ms} ms (limit define_ms_max){said}");
+                return LoadError::new("define-timeout", message, ONLY);
+            }
+            Some(Trap::StackOverflow) => return limit(&failure::overflow(settings)),
+            _ => {}
+        }
+        match refused {
+            Some(refused) => limit(&refused),
+            None if failure::hands_over_too_much(error) => limit(&failure::handed_over(settings)),
+            None => {
+                let why = failure::reason(error);
+                LoadError::new("define-trapped", format!("its define trapped: {why}{said}"), ONLY)
+            }
+        }
+    }
 }
 
 fn check_bytes(bytes: &[u8], max: usize) -> Result<(), LoadError> {
     if bytes.len() > max {
-        let message = format!("it has {} bytes, a module may have {max}", bytes.len());
-        return Err(LoadError::new("too-large", message, "raise the limit module_bytes_max if it must be that large"));
+        let message = format!("it has more than {max} bytes (limit module_bytes_max)");
+        return Err(LoadError::new("too-large", message, "build it smaller, or raise the limit if it must be so"));
     }
     let Some(version) = bytes.strip_prefix(WASM_MAGIC) else {
         return Err(LoadError::new(

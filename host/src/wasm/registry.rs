@@ -2,6 +2,7 @@
 
 use std::{
     collections::BTreeMap,
+    io::Read as _,
     path::{Path, PathBuf},
     sync::Arc,
 };
@@ -69,8 +70,8 @@ impl Registry {
 
     /// Loads a module file and serves it. If anything is wrong with it, what was served under its name before goes on being served.
     pub fn load_file(&self, file: &Path) -> Result<Loaded, Problem> {
-        let bytes =
-            std::fs::read(file).map_err(|error| LoadError::new("unreadable", format!("cannot read it: {error}"), ""));
+        let bytes = read(file, self.runtime.settings.module_bytes_max)
+            .map_err(|error| LoadError::new("unreadable", format!("cannot read it: {error}"), ""));
         let loaded = bytes.and_then(|bytes| self.runtime.load(&bytes)).and_then(|module| self.serve(file, module));
         loaded.map_err(|LoadError { code, message, hint }| {
             let problem = Problem { file: file.to_owned(), code, message, hint };
@@ -151,6 +152,13 @@ impl Quests for Registry {
             }
         }
     }
+}
+
+/// A file's bytes, and not many more than it may have: one that is too large is refused for it, unread.
+fn read(file: &Path, bytes_max: usize) -> std::io::Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    std::fs::File::open(file)?.take(bytes_max as u64 + 1).read_to_end(&mut bytes)?;
+    Ok(bytes)
 }
 
 fn describe(file: &Path, module: &Module) -> Loaded {

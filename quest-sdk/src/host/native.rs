@@ -150,7 +150,7 @@ pub(crate) fn variable_names() -> Vec<String> {
 }
 
 pub(crate) fn set_variable(name: &str, value: Value) -> Result {
-    record(|run| run.set_variable(name, value.into()))
+    record(|run| run.set_variable(name, model::Value::from(value)))
 }
 
 pub(crate) fn remove_variable(name: &str) -> Result<bool> {
@@ -158,11 +158,11 @@ pub(crate) fn remove_variable(name: &str) -> Result<bool> {
 }
 
 pub(crate) fn set_timer(name: &str, action: &str, due: u64, payload: Value) -> Result {
-    record(|run| run.set_timer(name, action, due, payload.into()))
+    record(|run| run.set_timer(name, action, due, model::Value::from(payload)))
 }
 
 pub(crate) fn set_timer_after(name: &str, action: &str, delay: u64, payload: Value) -> Result {
-    record(|run| run.set_timer_after(name, action, delay, payload.into()))
+    record(|run| run.set_timer_after(name, action, delay, model::Value::from(payload)))
 }
 
 pub(crate) fn cancel_timer(name: &str) -> Result<bool> {
@@ -178,15 +178,15 @@ pub(crate) fn timer_due(name: &str) -> Option<u64> {
 }
 
 pub(crate) fn emit(context: &str, name: &str, payload: Value) -> Result {
-    record(|run| run.emit(context, name, payload.into()))
+    record(|run| run.emit(context, name, model::Value::from(payload)))
 }
 
 pub(crate) fn send(context: &str, quest: &str, action: &str, payload: Value) -> Result {
-    record(|run| run.send(context, quest, action, payload.into()))
+    record(|run| run.send(context, quest, action, model::Value::from(payload)))
 }
 
 pub(crate) fn broadcast(name: &str, payload: Value) -> Result {
-    record(|run| run.broadcast(name, payload.into()))
+    record(|run| run.broadcast(name, model::Value::from(payload)))
 }
 
 pub(crate) fn add_quest(quest: &str, context: &str) -> Result {
@@ -202,11 +202,11 @@ pub(crate) fn active_quests() -> Vec<String> {
 }
 
 pub(crate) fn publish(topic: &str, payload: Value) -> Result {
-    record(|run| run.publish(topic, payload.into()))
+    record(|run| run.publish(topic, model::Value::from(payload)))
 }
 
 pub(crate) fn reply(value: Value) -> Result {
-    record(|run| run.reply(value.into()))
+    record(|run| run.reply(model::Value::from(value)))
 }
 
 pub(crate) fn log(level: Level, message: &str) {

@@ -3,10 +3,11 @@
 use std::{collections::BTreeMap, sync::Arc};
 
 use quest_engine::{
-    action::{Export, Invocation, Level as EngineLevel, LogLine as EngineLine},
+    action::{Level as EngineLevel, LogLine as EngineLine},
     limits::{ActionLimits, EngineLimits},
-    model::{Body, Catalog, Cause, Entry as EngineEntry, Millis, Outcome, QuestDefinition, ReplyTo, Value},
+    model::{Body, Catalog, Entry as EngineEntry, Millis, Outcome, QuestDefinition, ReplyTo, Value},
     partition::{Batch, Chunk, LoadedContext, Partition, Start, Turn},
+    query::{self, Question},
     record::Record,
 };
 
@@ -109,11 +110,10 @@ impl Driver {
     }
 
     pub(super) fn query(&mut self, context: &str, quest: &str, query: &str, payload: Value) -> Result<Value, Failed> {
-        let definition = self.definitions.iter().find(|definition| definition.name == quest);
-        if !definition.is_some_and(|definition| definition.queries.iter().any(|name| name == query)) {
-            let message = format!("no quest {quest:?} with a query {query:?} is served");
+        let Some(definition) = self.definitions.iter().find(|definition| definition.name == quest) else {
+            let message = format!("no quest {quest:?} is served");
             return Err(Failed { code: "unknown-query".to_owned(), message });
-        }
+        };
         let (Some(variables), Some(instance)) =
             (self.partition.variables(context, quest), self.partition.instance(context, quest))
         else {
@@ -122,26 +122,21 @@ impl Driver {
         };
         let timers = self.partition.timers(context).into_iter().filter(|((of, _), _)| of == quest);
         self.ids += 1;
-        let invocation = Invocation {
-            export: Export::Perform,
-            quest: quest.to_owned(),
-            action: query.to_owned(),
+        let question = Question {
+            definition,
+            instance,
             context: context.to_owned(),
-            instance: instance.to_owned(),
-            event_name: String::new(),
-            event_id: format!("query-{}", self.ids),
-            cause: Cause::Query,
-            accepted_at: self.now,
-            processed_at: self.now,
-            attempt: 1,
-            hops: 0,
+            query: query.to_owned(),
             payload,
+            id: format!("query-{}", self.ids),
+            now: self.now,
             variables,
             timers: Arc::new(timers.map(|((_, name), timer)| (name, timer.due)).collect()),
             active: Arc::new(self.partition.quests(context)),
             config: self.config.get(quest).cloned().unwrap_or_default(),
         };
-        let ran = host::run(&self.entries, definition, invocation, &ActionLimits::default());
+        let run = |invocation| host::run(&self.entries, Some(definition), invocation, &ActionLimits::default());
+        let ran = query::answer(question, run);
         self.logs.extend(ran.logs.into_iter().map(|line| log_line(quest, line)));
         match ran.result {
             Ok(changes) => Ok(changes.reply.unwrap_or_default()),

@@ -73,6 +73,34 @@ fn three_hosts_share_the_work_and_one_that_hung_past_its_lease_commits_nothing()
 }
 
 #[test]
+fn a_redis_that_is_killed_and_restarted_loses_and_doubles_nothing() {
+    let options = RedisOptions { appendfsync: "always", ..RedisOptions::default() };
+    let mut redis = RedisServer::start(options).unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let host = setup(&redis, folder.path(), 2_000).start();
+    add_all(&host, 20);
+    let url = Mutex::new(host.url.clone());
+    let stop = AtomicBool::new(false);
+    let mut sent = std::collections::BTreeMap::new();
+    let http = Http::default();
+    let last = || {
+        let (_, answer) = http.get(&format!("{}/v1/contexts/u0/variables", host.url))?;
+        answer["variables"]["probe"]["last"].as_i64()
+    };
+    std::thread::scope(|scope| {
+        scope.spawn(|| produce(&url, &stop, &mut sent));
+        for _ in 0..3 {
+            let before = eventually("an answer", last);
+            eventually("progress", || last().filter(|now| *now >= before + 10));
+            redis.kill9();
+            redis.restart().unwrap();
+        }
+        stop.store(true, Ordering::Relaxed);
+    });
+    settled(&http, &host, &sent);
+}
+
+#[test]
 fn a_drained_host_hands_over_at_once() {
     // A lease that nobody lives to see the end of: only a handover in order lets the other go on.
     let redis = RedisServer::start(RedisOptions::default()).unwrap();

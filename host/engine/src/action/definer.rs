@@ -27,12 +27,11 @@ impl Definer {
 
     /// One line for people.
     pub fn describe(&mut self, text: &str) -> Defined {
-        let text = text.to_owned();
         self.in_quest(|quest| {
             if text.len() > DESCRIPTION_BYTES_MAX {
                 return Err(refusal("too-large", format!("a description has at most {DESCRIPTION_BYTES_MAX} bytes")));
             }
-            quest.description = text;
+            quest.description = text.to_owned();
             Ok(())
         })
     }

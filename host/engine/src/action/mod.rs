@@ -7,11 +7,13 @@
 mod definer;
 mod recorder;
 mod seed;
+#[cfg(test)]
+mod tests;
 
 use std::{collections::BTreeMap, sync::Arc};
 
 pub use definer::Definer;
-pub use recorder::{Recorder, parse_json};
+pub use recorder::{Given, Recorder};
 pub use seed::Seed;
 
 use crate::model::{Cause, Millis, Value};
@@ -199,6 +201,46 @@ pub struct Changes {
     pub effects: Vec<Effect>,
     /// The answer, if one was set.
     pub reply: Option<Value>,
+}
+
+impl Effect {
+    /// Bytes that it counts for against limits.
+    pub fn size(&self) -> usize {
+        match self {
+            Effect::Emit { context, name, payload } => context.len() + name.len() + payload.size(),
+            Effect::Send { context, quest, action, payload } => {
+                context.len() + quest.len() + action.len() + payload.size()
+            }
+            Effect::Broadcast { name, payload } => name.len() + payload.size(),
+            Effect::Add { quest, context } | Effect::Remove { quest, context } => quest.len() + context.len(),
+            Effect::Publish { topic, payload } => topic.len() + payload.size(),
+        }
+    }
+}
+
+impl Changes {
+    /// Bytes of all changes, about.
+    pub(crate) fn size(&self) -> usize {
+        let variables = self.variables.values().flatten().map(Value::size);
+        let timers = self.timers.values().flatten().map(|timer| timer.payload.size());
+        let reply = self.reply.as_ref().map_or(0, Value::size);
+        variables.chain(timers).chain(self.effects.iter().map(Effect::size)).sum::<usize>() + reply
+    }
+
+    /// Puts the changes over the state that a further run of the same delivery sees.
+    pub(crate) fn overlay(&self, variables: &mut Variables, timers: &mut BTreeMap<String, Millis>) {
+        overlay(variables, &self.variables, Value::clone);
+        overlay(timers, &self.timers, |timer| timer.due);
+    }
+}
+
+fn overlay<T, U>(state: &mut BTreeMap<String, U>, changes: &BTreeMap<String, Option<T>>, value: impl Fn(&T) -> U) {
+    for (name, change) in changes {
+        match change {
+            Some(changed) => state.insert(name.clone(), value(changed)),
+            None => state.remove(name),
+        };
+    }
 }
 
 /// How grave a log line is.

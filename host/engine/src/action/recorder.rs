@@ -27,6 +27,21 @@ pub struct Recorder {
 
 type Recorded<T> = Result<T, Refusal>;
 
+/// A value argument in either form. JSON text is parsed only after its size and the call itself were found good.
+#[derive(Debug)]
+pub enum Given<'a> {
+    /// As a value.
+    Value(Value),
+    /// As JSON text.
+    Json(&'a str),
+}
+
+impl From<Value> for Given<'_> {
+    fn from(value: Value) -> Self {
+        Given::Value(value)
+    }
+}
+
 impl Recorder {
     /// A run of `invocation`. With the quest's definition, timers for actions that it lacks are refused at once.
     pub fn new(invocation: Invocation, limits: ActionLimits, definition: Option<&QuestDefinition>) -> Self {
@@ -67,7 +82,9 @@ impl Recorder {
 
     /// `current.field`.
     pub fn field(&self, pointer: &str) -> Option<Value> {
-        self.invocation.payload.field(pointer)
+        // Each byte of a payload takes at most two of a pointer, so a longer one names nothing.
+        let payload = &self.invocation.payload;
+        if pointer.len() > 2 * payload.size() { None } else { payload.field(pointer) }
     }
 
     /// `current.field-json`.
@@ -89,12 +106,12 @@ impl Recorder {
     }
 
     /// `variables.set`.
-    pub fn set_variable(&mut self, name: &str, value: Value) -> Recorded<()> {
+    pub fn set_variable<'a>(&mut self, name: &str, value: impl Into<Given<'a>>) -> Recorded<()> {
         self.check_writable("variables.set")?;
         if name.is_empty() || name.len() > 256 {
             return Err(refuse("invalid-name", "a variable's name has 1 to 256 bytes"));
         }
-        self.check_value(&value)?;
+        let value = self.take(value.into())?;
         let old = self.variable(name).map(|value| name.len() + value.size());
         let bytes = self.variables_bytes - old.unwrap_or(0) + name.len() + value.size();
         let count = self.variables_count + usize::from(old.is_none());
@@ -117,11 +134,6 @@ impl Recorder {
         Ok(())
     }
 
-    /// `variables.set-json`.
-    pub fn set_variable_json(&mut self, name: &str, json: &str) -> Recorded<()> {
-        self.set_variable(name, parse_json(json)?)
-    }
-
     /// `variables.remove`: whether there was one.
     pub fn remove_variable(&mut self, name: &str) -> Recorded<bool> {
         self.check_writable("variables.remove")?;
@@ -142,15 +154,20 @@ impl Recorder {
     }
 
     /// `timers.at`. A time in the past fires at once.
-    pub fn set_timer(&mut self, name: &str, action: &str, due: Millis, payload: Value) -> Recorded<()> {
+    pub fn set_timer<'a>(
+        &mut self,
+        name: &str,
+        action: &str,
+        due: Millis,
+        payload: impl Into<Given<'a>>,
+    ) -> Recorded<()> {
         self.check_writable("timers.at")?;
         check_name("timer", name).map_err(|error| refuse("invalid-name", error.to_string()))?;
         if let Some(actions) = &self.actions
             && !actions.iter().any(|known| known == action)
         {
-            return Err(refuse("unknown-action", format!("the quest has no action {action:?}")));
+            return Err(refuse("unknown-action", format!("the quest has no action {:?}", shown(action))));
         }
-        self.check_value(&payload)?;
         let ahead = due.saturating_sub(self.invocation.accepted_at);
         if ahead > self.limits.timer_ahead_ms_max {
             let max = self.limits.timer_ahead_ms_max;
@@ -160,6 +177,7 @@ impl Recorder {
         if is_new && self.timers_count >= self.limits.timers_max {
             return Err(refuse("too-many", format!("an instance has at most {} timers", self.limits.timers_max)));
         }
+        let payload = self.take(payload.into())?;
         self.timers_count += usize::from(is_new);
         // The past is now: a timer never fires before the event that set it.
         let due = due.max(self.invocation.accepted_at);
@@ -168,7 +186,13 @@ impl Recorder {
     }
 
     /// `timers.after`: milliseconds from the event's acceptance.
-    pub fn set_timer_after(&mut self, name: &str, action: &str, delay: u64, payload: Value) -> Recorded<()> {
+    pub fn set_timer_after<'a>(
+        &mut self,
+        name: &str,
+        action: &str,
+        delay: u64,
+        payload: impl Into<Given<'a>>,
+    ) -> Recorded<()> {
         self.set_timer(name, action, self.invocation.accepted_at.saturating_add(delay), payload)
     }
 
@@ -201,30 +225,36 @@ impl Recorder {
     }
 
     /// `events.emit`.
-    pub fn emit(&mut self, context: &str, name: &str, payload: Value) -> Recorded<()> {
+    pub fn emit<'a>(&mut self, context: &str, name: &str, payload: impl Into<Given<'a>>) -> Recorded<()> {
         self.check_writable("events.emit")?;
         check_context(context).map_err(|error| refuse("invalid-context", error.to_string()))?;
         check_event(name).map_err(|error| refuse("invalid-name", error.to_string()))?;
-        self.check_value(&payload)?;
+        let payload = self.take(payload.into())?;
         self.effect(Effect::Emit { context: context.to_owned(), name: name.to_owned(), payload })
     }
 
     /// `events.send`.
-    pub fn send(&mut self, context: &str, quest: &str, action: &str, payload: Value) -> Recorded<()> {
+    pub fn send<'a>(
+        &mut self,
+        context: &str,
+        quest: &str,
+        action: &str,
+        payload: impl Into<Given<'a>>,
+    ) -> Recorded<()> {
         self.check_writable("events.send")?;
         check_context(context).map_err(|error| refuse("invalid-context", error.to_string()))?;
         check_name("quest", quest).map_err(|error| refuse("invalid-name", error.to_string()))?;
         check_name("action", action).map_err(|error| refuse("invalid-name", error.to_string()))?;
-        self.check_value(&payload)?;
+        let payload = self.take(payload.into())?;
         let (context, quest, action) = (context.to_owned(), quest.to_owned(), action.to_owned());
         self.effect(Effect::Send { context, quest, action, payload })
     }
 
     /// `events.broadcast`.
-    pub fn broadcast(&mut self, name: &str, payload: Value) -> Recorded<()> {
+    pub fn broadcast<'a>(&mut self, name: &str, payload: impl Into<Given<'a>>) -> Recorded<()> {
         self.check_writable("events.broadcast")?;
         check_event(name).map_err(|error| refuse("invalid-name", error.to_string()))?;
-        self.check_value(&payload)?;
+        let payload = self.take(payload.into())?;
         self.effect(Effect::Broadcast { name: name.to_owned(), payload })
     }
 
@@ -245,33 +275,34 @@ impl Recorder {
     }
 
     /// `messages.publish`.
-    pub fn publish(&mut self, topic: &str, payload: Value) -> Recorded<()> {
+    pub fn publish<'a>(&mut self, topic: &str, payload: impl Into<Given<'a>>) -> Recorded<()> {
         self.check_writable("messages.publish")?;
         check_event(topic).map_err(|error| refuse("invalid-name", error.to_string()))?;
-        self.check_value(&payload)?;
+        let payload = self.take(payload.into())?;
         self.effect(Effect::Publish { topic: topic.to_owned(), payload })
     }
 
     /// `reply.set`. The last one counts; a query may.
-    pub fn reply(&mut self, value: Value) -> Recorded<()> {
-        self.check_value(&value)?;
+    pub fn reply<'a>(&mut self, value: impl Into<Given<'a>>) -> Recorded<()> {
+        let value = self.take(value.into())?;
         self.changes.reply = Some(value);
         Ok(())
     }
 
     /// `log.write`. A line break begins a new line; what is past the bounds is cut, and said.
     pub fn log(&mut self, level: Level, message: &str) {
-        for line in message.lines() {
+        let mut rest = message;
+        while !rest.is_empty() {
             if self.logs.len() >= self.limits.log_lines_max {
-                self.logs_dropped += 1;
-                continue;
+                self.logs_dropped += count_lines(rest);
+                return;
             }
-            let mut end = line.len().min(self.limits.log_line_bytes_max);
-            while !line.is_char_boundary(end) {
-                end -= 1;
-            }
-            let mark = if end < line.len() { "… (cut)" } else { "" };
-            self.logs.push(LogLine { level, message: format!("{}{mark}", &line[..end]) });
+            let (line, tail) = rest.split_once('\n').unwrap_or((rest, ""));
+            rest = tail;
+            let line = line.strip_suffix('\r').unwrap_or(line);
+            let kept = &line[..line.floor_char_boundary(self.limits.log_line_bytes_max)];
+            let mark = if kept.len() < line.len() { "… (cut)" } else { "" };
+            self.logs.push(LogLine { level, message: format!("{kept}{mark}") });
         }
     }
 
@@ -287,7 +318,7 @@ impl Recorder {
     }
 
     fn effect(&mut self, effect: Effect) -> Recorded<()> {
-        let bytes = self.effects_bytes + effect_size(&effect);
+        let bytes = self.effects_bytes + effect.size();
         if self.changes.effects.len() >= self.limits.effects_max {
             return Err(refuse("too-many", format!("an action has at most {} effects", self.limits.effects_max)));
         }
@@ -310,23 +341,38 @@ impl Recorder {
         Ok(())
     }
 
-    fn check_value(&self, value: &Value) -> Recorded<()> {
-        let (size, max) = (value.size(), self.limits.value_bytes_max);
+    /// A value argument, checked. The size comes first: what is too large costs no parsing.
+    fn take(&self, given: Given<'_>) -> Recorded<Value> {
+        let max = self.limits.value_bytes_max;
+        let value = match given {
+            Given::Value(value) => value,
+            Given::Json(json) if json.len() > max.saturating_mul(JSON_PER_BYTE) => {
+                let (size, max) = (json.len(), max.saturating_mul(JSON_PER_BYTE));
+                return Err(refuse("too-large", format!("a value's JSON holds at most {max} bytes, this one {size}")));
+            }
+            Given::Json(json) => Value::from_json(json).map_err(|error| refuse("invalid-json", error.to_string()))?,
+        };
+        let size = value.size();
         if size > max {
             return Err(refuse("too-large", format!("a value holds at most {max} bytes, this one {size}")));
         }
-        value.check().map_err(|error| refuse("invalid-value", error.to_string()))
+        value.check().map_err(|error| refuse("invalid-value", error.to_string()))?;
+        Ok(value)
     }
 }
 
-fn effect_size(effect: &Effect) -> usize {
-    match effect {
-        Effect::Emit { context, name, payload } => context.len() + name.len() + payload.size(),
-        Effect::Send { context, quest, action, payload } => context.len() + quest.len() + action.len() + payload.size(),
-        Effect::Broadcast { name, payload } => name.len() + payload.size(),
-        Effect::Add { quest, context } | Effect::Remove { quest, context } => quest.len() + context.len(),
-        Effect::Publish { topic, payload } => topic.len() + payload.size(),
-    }
+/// JSON text is at most this many times as large as a value may be: enough for numbers with all their digits, and little to parse.
+const JSON_PER_BYTE: usize = 4;
+
+/// Lines of a text, by its line breaks alone: a guest's text may be long.
+fn count_lines(text: &str) -> usize {
+    let breaks = text.bytes().filter(|byte| *byte == b'\n').count();
+    breaks + usize::from(!text.ends_with('\n'))
+}
+
+/// A guest's text inside of a message: its beginning.
+fn shown(text: &str) -> &str {
+    &text[..text.floor_char_boundary(64)]
 }
 
 fn overlaid<'a, T>(before: impl Iterator<Item = &'a String>, changes: &'a BTreeMap<String, Option<T>>) -> Vec<String> {
@@ -339,11 +385,6 @@ fn overlaid<'a, T>(before: impl Iterator<Item = &'a String>, changes: &'a BTreeM
 
 fn refuse(code: &'static str, message: impl Into<String>) -> Refusal {
     Refusal { code, message: message.into() }
-}
-
-/// Parses the JSON twin of a value argument.
-pub fn parse_json(json: &str) -> Recorded<Value> {
-    Value::from_json(json).map_err(|error| refuse("invalid-json", error.to_string()))
 }
 
 fn to_json(value: &Value) -> Recorded<String> {

@@ -86,6 +86,19 @@ pub enum Body {
     Operate(Command),
 }
 
+impl Body {
+    /// The event's payload, if this has one.
+    pub fn payload_mut(&mut self) -> Option<&mut Value> {
+        match self {
+            Body::Emit { payload, .. }
+            | Body::Send { payload, .. }
+            | Body::Spread { payload, .. }
+            | Body::Deliver { payload, .. } => Some(payload),
+            Body::Add { .. } | Body::Remove { .. } | Body::Operate(_) => None,
+        }
+    }
+}
+
 /// Why an action runs; what `current.cause` tells a quest.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Cause {

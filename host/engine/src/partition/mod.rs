@@ -233,9 +233,9 @@ impl Partition {
         self.contexts.get(context).map(|context| context.instances.keys().cloned().collect()).unwrap_or_default()
     }
 
-    /// A cached instance's id (for a driver without a store).
-    pub fn instance(&self, context: &str, quest: &str) -> Option<&str> {
-        Some(&self.contexts.get(context)?.instances.get(quest)?.record.id)
+    /// A cached instance (for a driver without a store).
+    pub fn instance(&self, context: &str, quest: &str) -> Option<&crate::record::Instance> {
+        Some(&self.contexts.get(context)?.instances.get(quest)?.record)
     }
 
     /// The timers of a cached context (for a driver without a store).

@@ -1,6 +1,6 @@
 //! One context's order: what runs next, and what a run's result means.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::sync::Arc;
 
 use super::{Happened, Happening, Partition, context::Context, retry};
 use crate::{
@@ -215,9 +215,7 @@ impl Partition {
         let mut variables = Arc::clone(&live.variables);
         let mut timers = context.timers_of(quest);
         if let Some(upgraded) = &running.upgraded {
-            let variables = Arc::make_mut(&mut variables);
-            overlay(variables, &upgraded.variables, Value::clone);
-            overlay(&mut timers, &upgraded.timers, |timer| timer.due);
+            upgraded.overlay(Arc::make_mut(&mut variables), &mut timers);
         }
         let (action, cause) = match running.is_upgrade {
             true => ("upgrade".to_owned(), Cause::Lifecycle),
@@ -260,6 +258,9 @@ impl Partition {
         let Body::Deliver { quest, action, cause, instance, .. } = &waiting.entry.body else { return };
         let (quest, instance) = (quest.clone(), instance.clone());
         let lifecycle = (*cause == Cause::Lifecycle).then_some(action.as_str());
+        if let Some(progress) = self.progress.as_mut() {
+            progress.changed_bytes += changes.size();
+        }
         context.set_variables(&quest, changes.variables);
         for (timer, set) in changes.timers {
             let timer_set = set.map(|set| crate::record::Timer {
@@ -411,13 +412,4 @@ fn merge(mut before: Changes, after: Changes) -> Changes {
     before.effects.extend(after.effects);
     before.reply = after.reply;
     before
-}
-
-fn overlay<T, U>(state: &mut BTreeMap<String, U>, changes: &BTreeMap<String, Option<T>>, value: impl Fn(&T) -> U) {
-    for (name, change) in changes {
-        match change {
-            Some(changed) => state.insert(name.clone(), value(changed)),
-            None => state.remove(name),
-        };
-    }
 }

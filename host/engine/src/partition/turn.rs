@@ -23,6 +23,8 @@ pub struct Turn {
     pub horizon: Millis,
     /// New inbox entries with their stamps, in order.
     pub entries: Vec<(Millis, Entry)>,
+    /// Inbox entries that could not be decoded: kept aside, so that a version that can may still have them.
+    pub unreadable: Vec<Vec<u8>>,
     /// Whether the inbox behind them is at the bound for entries from within: actions that would add to it are tried again later.
     pub inbox_full: bool,
     /// Contexts to look at besides: due, or with a backlog.
@@ -149,6 +151,8 @@ pub(super) struct Progress {
     touched: BTreeSet<String>,
     /// Deliveries that the context in hand may still have.
     pub(super) quota: usize,
+    /// Bytes of what was changed so far.
+    pub(super) changed_bytes: usize,
 }
 
 impl Partition {
@@ -173,6 +177,9 @@ impl Partition {
             let context = self.contexts.entry(entry.context.clone()).or_default();
             context.incoming.push_back(Waiting { stamp, counted: false, entry });
         }
+        let key = || keys::UNREADABLE.to_owned();
+        let aside = turn.unreadable.into_iter().map(|value| Write::ListAppend { key: key(), value });
+        let batch = Batch { writes: aside.collect(), ..Batch::default() };
         self.progress = Some(Progress {
             now: turn.now,
             horizon: turn.horizon,
@@ -181,12 +188,13 @@ impl Partition {
             config: turn.config,
             dead: turn.dead,
             dead_of: turn.dead_of,
-            batch: Batch::default(),
+            batch,
             settled: BTreeMap::new(),
             running: None,
             agenda,
             touched,
             quota: self.limits.context_turn_max,
+            changed_bytes: 0,
         });
     }
 
@@ -194,7 +202,11 @@ impl Partition {
     #[allow(clippy::should_implement_trait)] // Needs `complete` in between: not an iterator.
     pub fn next(&mut self) -> Option<crate::action::Invocation> {
         loop {
-            let name = self.progress.as_ref()?.agenda.front()?.clone();
+            let progress = self.progress.as_ref()?;
+            if progress.running.is_none() && progress.changed_bytes > self.limits.turn_bytes_max {
+                return None;
+            }
+            let name = progress.agenda.front()?.clone();
             // Taken out, so that the context and the partition can be changed side by side.
             if let Some(mut context) = self.contexts.remove(&name) {
                 context.last_used = self.turns;

@@ -1,6 +1,10 @@
 //! Order and time: per instance by stamp, timers after what was accepted by their due time, floods aside.
 
-use quest_engine::{action::Effect, limits::EngineLimits, model::Value};
+use quest_engine::{
+    action::{Effect, Invocation},
+    limits::EngineLimits,
+    model::Value,
+};
 
 use crate::world::{World, count, effects, quest, timer};
 
@@ -89,6 +93,30 @@ fn a_flood_lets_others_pass_and_keeps_its_own_order() {
     assert!(stamps.is_sorted(), "{stamps:?}");
     let settled: u64 = world.batches.iter().flat_map(|batch| &batch.settled).map(|(_, count)| count).sum();
     assert_eq!(settled, 104, "each accepted entry left its context's count once");
+}
+
+#[test]
+fn a_turn_ends_when_its_actions_have_changed_much_and_the_next_goes_on() {
+    let limits = EngineLimits { turn_bytes_max: 2_500, ..EngineLimits::default() };
+    let large = |run: &Invocation| {
+        let mut changes = count(run);
+        changes.variables.insert("large".to_owned(), Some(Value::Text("x".repeat(1_000))));
+        Ok(changes)
+    };
+    let mut world = World::with_limits(vec![(quest("q", &[("x", "e")]), large)], limits);
+    world.add("u", "q").add("v", "q").run();
+    for _ in 0..5 {
+        world.emit("u", "e").emit("v", "e");
+        world.now += 1;
+    }
+    let before = world.runs.len();
+    world.turn(512);
+    assert_eq!(world.runs.len() - before, 3);
+    world.run();
+    assert_eq!((world.n("u", "q"), world.n("v", "q")), (Some(6), Some(6)));
+    for context in ["u", "v"] {
+        assert_eq!(world.keys_of(context).iter().filter(|key| key.ends_with("backlog")).count(), 0, "{context}");
+    }
 }
 
 #[test]

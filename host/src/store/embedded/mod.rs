@@ -187,6 +187,10 @@ impl Store for Embedded {
             .await
     }
 
+    async fn waiting(&self, partitions: &[PartitionId]) -> Result<Vec<u64>> {
+        Machine::waiting(&self.disk.snapshot(), partitions)
+    }
+
     async fn commit(&self, partition: PartitionId, token: Token, commit: Commit) -> Result<Committed> {
         self.writer.step(move |machine, pairs, now| machine.commit(pairs, now, partition, token, &commit)).await
     }

@@ -146,6 +146,12 @@ impl Machine {
         Ok(Taken { now, clock, behind, entries })
     }
 
+    /// See `Store::waiting`.
+    pub fn waiting(pairs: &dyn Pairs, partitions: &[PartitionId]) -> Result<Vec<u64>> {
+        let count = |partition: &PartitionId| numbers(pairs, *partition).map(|(first, next)| next - first);
+        partitions.iter().map(count).collect()
+    }
+
     /// See `Store::commit`.
     pub fn commit(
         &self,

@@ -53,6 +53,22 @@ pub async fn look(connection: &Connection, address: &Address) -> Result<Found> {
     weakest.map(|(_, found)| found).ok_or_else(|| Error::Unavailable("no Redis server answered".to_owned()))
 }
 
+/// The share of its `maxmemory` that the fullest server uses; 0 where there is no such bound.
+pub async fn memory_used(connection: &Connection) -> Result<f64> {
+    let mut info = redis::cmd("INFO");
+    info.arg("memory");
+    let mut most = 0.0f64;
+    for answer in ask(connection, info).await? {
+        let text: String = redis::from_redis_value(answer).map_err(|error| Error::Unusable(error.to_string()))?;
+        let number = |name: &str| text.lines().find_map(|line| line.trim_end().strip_prefix(name)?.parse::<f64>().ok());
+        let (used, max) = (number("used_memory:").unwrap_or(0.0), number("maxmemory:").unwrap_or(0.0));
+        if max > 0.0 {
+            most = most.max(used / max);
+        }
+    }
+    Ok(most)
+}
+
 /// Judges one server; a higher rank loses less.
 fn judge(known: &HashMap<String, String>, forbidden: bool, address: &Address) -> Result<(u8, Found)> {
     let get = |name: &str| known.get(name).map_or("", String::as_str);

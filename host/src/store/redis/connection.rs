@@ -47,8 +47,8 @@ macro_rules! scripts {
 scripts! {
     /// `Store::accept` and `Store::broadcast`.
     ACCEPT = "accept", "";
-    /// `Store::relay`.
-    RELAY = "relay", "";
+    /// `Store::relay`. What it brings is dropped at its source.
+    RELAY = "relay", " flags=allow-oom";
     /// `Store::commit`.
     COMMIT = "commit", " flags=allow-oom";
     /// Forgets expired ids.

@@ -13,7 +13,10 @@ mod encode;
 pub mod ingress;
 mod keys;
 
-use std::collections::BTreeMap;
+use std::{
+    collections::BTreeMap,
+    sync::atomic::{AtomicBool, Ordering},
+};
 
 use async_trait::async_trait;
 use futures_util::future::try_join_all;
@@ -28,14 +31,16 @@ use self::{
     keys::{BROADCAST, HOSTS, META, Prefix},
 };
 use super::{
-    Accept, AcceptBounds, Acceptance, Bell, Commit, Committed, Error, Grant, Member, Open, PartitionId, Read, Relay,
-    Relayed, Reply, Report, Result, Store, Taken, Token, open::other_partitions,
+    Accept, AcceptBounds, Acceptance, Bell, Commit, Committed, Error, Full, Grant, Member, Open, PartitionId, Read,
+    Relay, Relayed, Reply, Report, Result, Store, Taken, Token, open::other_partitions,
 };
 
 /// The format of what is stored.
 const FORMAT: u32 = 1;
 /// Expired ids that one call forgets at most, beside two for each entry that it brought.
 const FORGET_MIN: usize = 8;
+/// The share of `maxmemory` past which producers are refused: the rest is for work on what was accepted.
+const MEMORY_USED_MAX: f64 = 0.9;
 /// The keys of an inbox, in the scripts' order.
 const INBOX: [&str; 4] = ["inbox", "clock", "waiting", "ids_order"];
 /// The same of the broadcast log.
@@ -48,6 +53,8 @@ pub struct Redis {
     prefix: Prefix,
     bells: Bells,
     ids_window_ms: u64,
+    /// Whether memory is nearly full, as of the last heartbeat: producers are refused then.
+    memory_full: AtomicBool,
     store_id: String,
     partitions: PartitionId,
 }
@@ -80,7 +87,8 @@ impl Redis {
         }
         let bells = Bells::start(address.clone(), prefix.channel());
         let ids_window_ms = settings.ids_window_ms;
-        Ok(Self { connection, address, prefix, bells, ids_window_ms, store_id, partitions })
+        let memory_full = AtomicBool::new(false);
+        Ok(Self { connection, address, prefix, bells, ids_window_ms, memory_full, store_id, partitions })
     }
 
     fn key(&self, place: Place, name: &str) -> String {
@@ -96,6 +104,11 @@ impl Redis {
         call.arg(bounds.reserve).arg(self.prefix.channel()).arg(self.bells.message(bell));
     }
 
+    /// Whether these entries must wait because memory is nearly full: those from outside.
+    fn must_wait<'a>(&self, mut entries: impl Iterator<Item = &'a Accept>) -> bool {
+        self.memory_full.load(Ordering::Relaxed) && entries.any(|entry| entry.from_outside)
+    }
+
     async fn put(
         &self,
         place: Place,
@@ -104,6 +117,9 @@ impl Redis {
         bounds: &AcceptBounds,
         bell: Bell,
     ) -> Result<Vec<Acceptance>> {
+        if self.must_wait(entries.iter()) {
+            return Ok(vec![Acceptance::Full(Full::Memory); entries.len()]);
+        }
         let mut keys = Keys::new(|name: &str| self.key(place, name), fixed);
         let ids: Vec<usize> = entries.iter().map(|entry| keys.ids(entry)).collect();
         let mut call = Call::new(&connection::ACCEPT, &keys.list);
@@ -160,6 +176,18 @@ impl Redis {
         }
         let done: u64 = self.connection.run(&call).await?;
         Ok(full && done > 0)
+    }
+
+    /// Notes whether memory is nearly full. Between two looks a flood may fill it: then the scripts that bring more in are refused.
+    async fn look_at_memory(&self) -> Result<()> {
+        let is_full = check::memory_used(&self.connection).await? >= MEMORY_USED_MAX;
+        if self.memory_full.swap(is_full, Ordering::Relaxed) != is_full {
+            match is_full {
+                true => tracing::warn!("Redis's memory is nearly full: producers are refused until there is room"),
+                false => tracing::info!("there is room in Redis's memory again: producers are served"),
+            }
+        }
+        Ok(())
     }
 
     fn commit_call(&self, partition: PartitionId, token: Token, commit: &Commit) -> Call {
@@ -262,6 +290,16 @@ impl Store for Redis {
         Ok(Some(Taken { now: number(&now)?, clock: number(&clock)?, entries, behind }))
     }
 
+    async fn waiting(&self, partitions: &[PartitionId]) -> Result<Vec<u64>> {
+        // Sent together over the one connection.
+        let calls = partitions.iter().map(|partition| {
+            let mut length = redis::cmd("LLEN");
+            length.arg(self.prefix.key(*partition, "inbox"));
+            async move { self.connection.send(&length).await }
+        });
+        try_join_all(calls).await
+    }
+
     async fn commit(&self, partition: PartitionId, token: Token, commit: Commit) -> Result<Committed> {
         let answer: Vec<String> = self.connection.run(&self.commit_call(partition, token, &commit)).await?;
         match answer.first().map(String::as_str) {
@@ -287,6 +325,9 @@ impl Store for Redis {
     }
 
     async fn relay(&self, partition: PartitionId, relay: Relay, bounds: AcceptBounds) -> Result<Relayed> {
+        if self.must_wait(relay.entries.iter().map(|(_, entry)| entry)) {
+            return Ok(Relayed::Upto { next: relay.entries.first().map_or(0, |(number, _)| *number), full: true });
+        }
         let place = Place::Partition(partition);
         let fixed = [&INBOX[..], &["relay_in"]].concat();
         let mut keys = Keys::new(|name: &str| self.key(place, name), &fixed);
@@ -340,6 +381,7 @@ impl Store for Redis {
         let mut call = Call::new(&connection::HEARTBEAT, &keys);
         call.arg(host).arg(about).arg(ttl_ms).arg(self.prefix.channel()).arg(self.bells.message(&Bell::Members));
         let members: BTreeMap<String, Vec<u8>> = self.connection.run(&call).await?;
+        self.look_at_memory().await?;
         Ok(members.into_iter().map(|(host, about)| Member { host, about }).collect())
     }
 

@@ -3,7 +3,7 @@
 
 use std::{
     sync::atomic::{AtomicU32, Ordering},
-    time::{Instant, SystemTime, UNIX_EPOCH},
+    time::{Duration, Instant, SystemTime, UNIX_EPOCH},
 };
 
 wit_bindgen::generate!({ path: "../../../wit", world: "quest" });
@@ -35,6 +35,12 @@ const ACTIONS: &[&str] = &[
     "everything",
     "define-late",
     "refused",
+    "fill",
+    "log-breaks",
+    "sleep",
+    "outside",
+    "look-up",
+    "exit",
 ];
 
 impl Guest for Probe {
@@ -133,18 +139,77 @@ impl Guest for Probe {
                 eprint!("to stderr, no newline");
                 Ok(())
             }
-            "sockets" => match std::net::TcpStream::connect("127.0.0.1:1") {
-                Ok(_) => failed("connected"),
-                Err(error) => reply::set(&Value::Text(format!("{:?}", error.kind()))),
-            },
+            "sockets" => sockets(),
             "runs" => reply::set(&Value::Integer(i64::from(RUNS.fetch_add(1, Ordering::Relaxed) + 1))),
             "misuse" => reply::set(&Value::Text(misuse())),
             "everything" => everything(),
             "define-late" => definition::quest("late"),
             "refused" => variables::set("", &Value::Null),
+            "fill" => {
+                let Value::Text(what) = current::payload() else { return failed("no-text") };
+                fill(&what)
+            }
+            "log-breaks" => {
+                let breaks = "\n".repeat(4 << 20);
+                (0..3).for_each(|_| log::write(log::Level::Info, &breaks));
+                Ok(())
+            }
+            "sleep" => {
+                let began = Instant::now();
+                std::thread::sleep(Duration::from_secs(3600));
+                reply::set(&Value::Integer(began.elapsed().as_secs() as i64))
+            }
+            "outside" => reply::set(&Value::Text(outside())),
+            "look-up" => match std::net::ToSocketAddrs::to_socket_addrs(&("localhost", 1)) {
+                Ok(_) => failed("found"),
+                Err(_) => sockets(),
+            },
+            "exit" => std::process::exit(3),
             other => Err(Error { code: "unknown".to_owned(), message: other.to_owned() }),
         }
     }
+}
+
+/// Tries all kinds of sockets, twice, and answers with how each ended.
+fn sockets() -> Result<(), Error> {
+    let tcp = || std::net::TcpStream::connect("127.0.0.1:1").err();
+    let udp = || std::net::UdpSocket::bind("127.0.0.1:0").err();
+    let ends =
+        [tcp(), udp(), tcp(), udp()].map(|error| error.map_or("open".to_owned(), |error| error.kind().to_string()));
+    reply::set(&Value::Text(ends.join(", ")))
+}
+
+/// What a quest can see of the machine.
+fn outside() -> String {
+    let refused = |result: std::io::Result<()>| if result.is_err() { "refused" } else { "open" };
+    format!(
+        "{} variables, {} arguments, root {}, read {}, write {}",
+        std::env::vars().count(),
+        std::env::args().count(),
+        refused(std::fs::read_dir("/").map(|_| ())),
+        refused(std::fs::read("/etc/hostname").map(|_| ())),
+        refused(std::fs::write("written", "x")),
+    )
+}
+
+/// Goes on until the host refuses, and ends with the refusal.
+fn fill(what: &str) -> Result<(), Error> {
+    let large = Value::Binary(vec![1; 200_000]);
+    for n in 0.. {
+        let name = n.to_string();
+        match what {
+            "variables" => variables::set(&name, &Value::Null)?,
+            "variable bytes" => variables::set(&name, &large)?,
+            "timers" => timers::after(&name, "count", 1, &Value::Null)?,
+            "effects" => quests::add("probe", &name)?,
+            "effect bytes" => messages::publish(&name, &large)?,
+            "value" => reply::set(&Value::Text("x".repeat(n << 16)))?,
+            "json" => reply::set_json(&format!("{}1", " ".repeat(n << 16)))?,
+            "name" => variables::set(&"n".repeat(n << 16 | 1), &Value::Null)?,
+            other => return Err(Error { code: "unknown".to_owned(), message: other.to_owned() }),
+        }
+    }
+    Ok(())
 }
 
 trait HasherSample {

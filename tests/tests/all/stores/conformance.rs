@@ -75,6 +75,7 @@ async fn stamps_never_step_back(store: S) {
     let grant = own(&store, 1).await;
     let taken = store.take(1, grant.token, 0, 2, None).await.unwrap().unwrap();
     assert_eq!(taken.behind, 1);
+    assert_eq!(store.waiting(&[0, 1]).await.unwrap(), [0, 3]);
     assert_eq!(taken.entries, [(stamps[0], b"1".to_vec()), (stamps[1], b"2".to_vec())]);
     assert_eq!(taken.clock, stamps[2]);
     let rest = store.take(1, grant.token, 2, 9, None).await.unwrap().unwrap();

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use quest_host::store::{
-    AcceptBounds, Acceptance, Error, Open, Store as _, open,
+    AcceptBounds, Acceptance, Error, Full, Open, Relayed, Store as _, open,
     redis::{Redis, ingress::Rejected},
 };
 use quest_host_tests::redis_server::{RedisOptions, RedisServer};
@@ -53,6 +53,30 @@ async fn full_memory_refuses_producers_and_nobody_else() {
     assert_eq!(taken.entries.len(), 1);
     let commit = quest_host::store::Commit { id: "c".to_owned(), consumed: 1, ..Default::default() };
     assert_eq!(store.commit(1, grant.token, commit).await.unwrap(), quest_host::store::Committed::Applied);
+}
+
+#[tokio::test]
+async fn nearly_full_memory_refuses_producers_in_time() {
+    let server = RedisServer::start(RedisOptions::default()).unwrap();
+    let store = open(&on_redis(server.url())).await.unwrap();
+    let relay = |number: u64, from_outside: bool| {
+        let entry = quest_host::store::Accept { from_outside, ..entry("a", None, "1") };
+        let (source, stream) = ("p1".to_owned(), from_outside.to_string());
+        quest_host::store::Relay { source, stream, expected: None, entries: vec![(number, entry)] }
+    };
+    // Half of what is used counts as full at once; twice of it does not.
+    let used = server.command(&["INFO", "memory"]).unwrap();
+    let used: u64 = used.lines().find_map(|line| line.strip_prefix("used_memory:")?.trim().parse().ok()).unwrap();
+    server.command(&["CONFIG", "SET", "maxmemory", &(used / 2).to_string()]).unwrap();
+    store.heartbeat("host", b"", 60_000).await.unwrap();
+    let refused = store.accept(1, vec![entry("a", None, "1")], WIDE).await.unwrap();
+    assert_eq!(refused, [Acceptance::Full(Full::Memory)]);
+    assert_eq!(store.relay(1, relay(7, true), WIDE).await.unwrap(), Relayed::Upto { next: 7, full: true });
+    assert_eq!(store.relay(1, relay(7, false), WIDE).await.unwrap(), Relayed::Upto { next: 8, full: false });
+    server.command(&["CONFIG", "SET", "maxmemory", &(used * 4).to_string()]).unwrap();
+    store.heartbeat("host", b"", 60_000).await.unwrap();
+    let accepted = store.accept(1, vec![entry("a", None, "1")], WIDE).await.unwrap();
+    assert!(matches!(accepted[..], [Acceptance::Accepted { .. }]), "{accepted:?}");
 }
 
 #[tokio::test]

@@ -1,4 +1,9 @@
-//! The runtime against a real component: every limit, every kind of failure, nothing left between runs.
+//! The runtime against real components: every limit, every kind of failure, nothing left between runs.
+
+mod cache;
+mod imports;
+mod limits;
+mod odd;
 
 use std::{
     collections::BTreeMap,
@@ -53,6 +58,11 @@ fn run(action: &str) -> Ran {
     runtime.invoke(module, invocation(action))
 }
 
+fn run_with(action: &str, payload: Value) -> Ran {
+    let (runtime, module) = runtime();
+    runtime.invoke(module, Invocation { payload, ..invocation(action) })
+}
+
 fn reply(action: &str) -> Value {
     run(action).result.expect(action).reply.expect("a reply")
 }
@@ -105,6 +115,7 @@ fn each_failure_has_its_kind_and_reason() {
         ("recursion", FailureKind::Permanent, "trap", "endless recursion"),
         ("effect-flood", FailureKind::Permanent, "too-many", "1024 effects"),
         ("panic", FailureKind::Permanent, "trap", "unreachable"),
+        ("exit", FailureKind::Permanent, "trap", "exited with failure"),
     ] {
         let failure = run(action).result.expect_err(action);
         assert_eq!((failure.kind, failure.code.as_str()), (kind, code), "{action}: {failure:?}");
@@ -124,18 +135,76 @@ fn misuse_is_refused_with_a_code() {
 #[test]
 fn time_and_chance_come_from_the_host() {
     assert_eq!(reply("clock"), Value::Integer(1_700_000_000_123));
-    assert_eq!(run("random"), run("random"), "the same event, the same numbers");
     let (runtime, module) = runtime();
-    let other = runtime.invoke(module, Invocation { event_id: "id-2".to_owned(), ..invocation("random") });
-    assert_ne!(other, run("random"));
+    for other in [
+        Invocation { event_id: "id-2".to_owned(), ..invocation("random") },
+        Invocation { instance: "def".to_owned(), ..invocation("random") },
+    ] {
+        assert_ne!(runtime.invoke(module, other), run("random"));
+    }
 }
 
 #[test]
-fn nothing_is_left_between_runs_and_nothing_reaches_outside() {
+fn the_same_invocation_gives_the_same_run() {
+    for action in ["count", "total", "clock", "random", "print", "misuse", "everything", "sleep", "sockets", "panic"] {
+        let first = run(action);
+        let retried = Invocation { attempt: 2, processed_at: 1_800_000_000_000, ..invocation(action) };
+        let (runtime, module) = runtime();
+        assert_eq!(runtime.invoke(module, retried), first, "{action}");
+    }
+}
+
+#[test]
+fn a_wait_takes_no_time_but_moves_the_clock() {
+    let began = std::time::Instant::now();
+    assert_eq!(reply("sleep"), Value::Integer(3600));
+    assert!(began.elapsed() < std::time::Duration::from_secs(3600));
+}
+
+#[test]
+fn nothing_is_left_between_runs() {
     assert_eq!(reply("runs"), Value::Integer(1));
     assert_eq!(reply("runs"), Value::Integer(1));
-    let Value::Text(refused) = reply("sockets") else { panic!("text") };
-    assert!(refused.contains("Permission") || refused.contains("Unsupported"), "{refused}");
+}
+
+#[test]
+fn threads_run_side_by_side() {
+    const RUNS: i64 = 300;
+    let (runtime, module) = runtime();
+    let count = |thread: i64| {
+        let mut n = thread * RUNS;
+        for _ in 0..RUNS {
+            let variables = Arc::new(BTreeMap::from([("n".to_owned(), Value::Integer(n))]));
+            let ran = runtime.invoke(module, Invocation { variables, ..invocation("count") });
+            n += 1;
+            assert_eq!(ran.result.unwrap().variables["n"], Some(Value::Integer(n)));
+        }
+        n
+    };
+    let ends: Vec<i64> = std::thread::scope(|scope| {
+        let threads: Vec<_> = (0..2).map(|thread| scope.spawn(move || count(thread))).collect();
+        threads.into_iter().map(|thread| thread.join().unwrap()).collect()
+    });
+    assert_eq!(ends, [RUNS, 2 * RUNS]);
+}
+
+#[test]
+fn nothing_reaches_outside() {
+    let seen = reply("outside");
+    assert_eq!(seen, Value::from("0 variables, 0 arguments, root refused, read refused, write refused"));
+    for (action, denied) in [
+        ("sockets", &["a TCP socket", "a UDP socket"][..]),
+        ("look-up", &["looking up", "a TCP socket", "a UDP socket"]),
+    ] {
+        let ran = run(action);
+        let Some(Value::Text(ends)) = ran.result.unwrap().reply else { panic!("text") };
+        assert_eq!(ends, ["permission denied"; 4].join(", "));
+        // Each kind once, however often it was tried.
+        assert_eq!(ran.logs.len(), denied.len(), "{:?}", ran.logs);
+        for (line, what) in ran.logs.iter().zip(denied) {
+            assert!(line.message.starts_with(what) && line.message.contains("grants no quest"), "{line:?}");
+        }
+    }
 }
 
 #[test]
@@ -146,6 +215,9 @@ fn logs_keep_their_order_and_their_bounds() {
     assert_eq!(flood.len(), 257);
     assert!(flood[0].message.ends_with("… (cut)"));
     assert_eq!(flood[256].message, "99744 more lines were dropped (limit log_lines_max)");
+    let breaks = run("log-breaks").logs;
+    let dropped = 3 * (4 << 20) - 256;
+    assert_eq!(breaks[256].message, format!("{dropped} more lines were dropped (limit log_lines_max)"));
 }
 
 #[test]
@@ -165,26 +237,6 @@ fn what_is_no_quest_is_refused_by_reason() {
         let error = runtime.load(&bytes).err().map(|error| error.code);
         assert_eq!(error.as_deref(), Some(code));
     }
-}
-
-#[test]
-fn compiled_code_is_kept_and_distrusted_when_damaged() {
-    let folder = tempfile::tempdir().unwrap();
-    let load = || {
-        let settings = RuntimeSettings { cache: Some(folder.path().to_owned()), ..RuntimeSettings::default() };
-        Runtime::new(settings).unwrap().load(&probe()).unwrap().from_cache
-    };
-    let cached = || std::fs::read_dir(folder.path()).unwrap().next().unwrap().unwrap().path();
-    assert!(!load());
-    assert!(load());
-    let mut bytes = std::fs::read(cached()).unwrap();
-    let middle = bytes.len() / 2;
-    bytes[middle] ^= 1;
-    std::fs::write(cached(), &bytes).unwrap();
-    assert!(!load(), "damaged");
-    assert!(load());
-    std::fs::write(cached(), &bytes[..100]).unwrap();
-    assert!(!load(), "cut short");
 }
 
 #[test]

@@ -1,0 +1,43 @@
+//! Looks, once in a while and for all owned partitions in one call, whether something waits: what makes a lost bell harmless.
+//!
+//! So an idle host asks its store once a second, however many partitions it owns.
+
+use std::{sync::Arc, time::Duration};
+
+use tokio_util::sync::CancellationToken;
+
+use super::Shared;
+use crate::store::{PartitionId, Result};
+
+/// Broadcasts that one look counts; with more of them it goes on at the next.
+const BROADCASTS: u64 = 1_024;
+
+/// Looks until `stop`.
+pub(super) async fn run(shared: Arc<Shared>, stop: CancellationToken) {
+    let period = Duration::from_millis(shared.options.pace.idle_poll_ms.max(10));
+    let mut broadcasts_seen = 0;
+    loop {
+        // Cancel-safe: a token and a timer.
+        tokio::select! {
+            () = stop.cancelled() => return,
+            () = tokio::time::sleep(period) => {}
+        }
+        if let Err(error) = look(&shared, &mut broadcasts_seen).await {
+            tracing::debug!(%error, "could not look at the inboxes; tried again");
+        }
+    }
+}
+
+async fn look(shared: &Shared, broadcasts_seen: &mut u64) -> Result<()> {
+    let owned: Vec<PartitionId> = shared.owned.lock().keys().copied().collect();
+    let counts = shared.store.waiting(&owned).await?;
+    for (partition, _) in owned.iter().zip(counts).filter(|(_, count)| *count > 0) {
+        shared.wake(*partition);
+    }
+    let (first, entries) = shared.store.broadcasts(*broadcasts_seen, BROADCASTS).await?;
+    if !entries.is_empty() {
+        shared.wake_for_broadcasts();
+    }
+    *broadcasts_seen = first + entries.len() as u64;
+    Ok(())
+}

@@ -1,0 +1,126 @@
+//! What a run that did not return means: the guest's trap, a limit, or a bug of the host are three different things.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
+use quest_engine::action::{Failure, FailureKind};
+use wasmtime::{PoolConcurrencyLimitError, Trap};
+use wasmtime_wasi::I32Exit;
+
+use super::RuntimeSettings;
+
+/// What ended a run from outside of the guest's own code.
+pub(super) fn of_run(error: &wasmtime::Error, refused: Option<String>, settings: &RuntimeSettings) -> Failure {
+    let limit = |message: String| Failure { code: "limit".to_owned(), ..Failure::trap(message) };
+    if is_busy(error) {
+        let message = format!("all {} instances are in use (limit instances_max)", settings.instances_max);
+        return Failure { kind: FailureKind::Transient, code: "busy".to_owned(), message };
+    }
+    match error.downcast_ref::<Trap>() {
+        Some(Trap::Interrupt) => {
+            let wall_ms = settings.action_ms_max;
+            return Failure::timeout(format!("it ran longer than {wall_ms} ms (limit action_ms_max)"));
+        }
+        Some(Trap::StackOverflow) => return limit(overflow(settings)),
+        _ => {}
+    }
+    // A guest that was refused memory usually aborts: what it was refused is the reason, the trap only how it ended.
+    match refused {
+        Some(refused) => limit(format!("{refused}; then a trap: {}", reason(error))),
+        None if hands_over_too_much(error) => limit(handed_over(settings)),
+        None => Failure::trap(format!("a trap: {}", reason(error))),
+    }
+}
+
+/// The host's own panic, caught at its border.
+pub(super) fn of_host(panic: &str) -> Failure {
+    let message = format!("the host panicked while this ran: {panic}");
+    Failure { kind: FailureKind::Permanent, code: "host-bug".to_owned(), message }
+}
+
+/// Runs what may panic: a bug in a host function ends one action, not the process.
+pub(super) fn guarded<T>(run: impl FnOnce() -> T) -> Result<T, String> {
+    catch_unwind(AssertUnwindSafe(run)).map_err(|panic| {
+        let text = panic.downcast_ref::<String>().cloned();
+        let text = text.or_else(|| panic.downcast_ref::<&str>().map(|text| (*text).to_owned())).unwrap_or_default();
+        tracing::error!(panic = text, "a bug of the host: please report it");
+        text
+    })
+}
+
+/// Whether the pool had no instance left.
+pub(super) fn is_busy(error: &wasmtime::Error) -> bool {
+    error.downcast_ref::<PoolConcurrencyLimitError>().is_some()
+}
+
+/// The text for a stack that overflowed.
+pub(super) fn overflow(settings: &RuntimeSettings) -> String {
+    let max = settings.stack_bytes_max;
+    format!("its stack grew above {max} bytes: endless recursion? (limit stack_bytes_max)")
+}
+
+/// Whether the guest handed a host function more than it may; wasmtime says so as text only.
+pub(super) fn hands_over_too_much(error: &wasmtime::Error) -> bool {
+    format!("{error:#}").contains("fuel allocated for hostcalls has been exhausted")
+}
+
+/// The text for it.
+pub(super) fn handed_over(settings: &RuntimeSettings) -> String {
+    format!("it handed more than {} bytes to one call of the host (limit call_bytes_max)", settings.call_bytes_max)
+}
+
+/// Why it trapped, and in which functions, innermost first.
+pub(super) fn reason(error: &wasmtime::Error) -> String {
+    let place = frames(error);
+    if let Some(I32Exit(code)) = error.downcast_ref() {
+        let how = if *code == 0 { "success" } else { "failure" };
+        return format!("it exited with {how}, where an action returns{place}");
+    }
+    match error.downcast_ref::<Trap>() {
+        // A stack in linear memory runs off its end when it overflows.
+        Some(Trap::MemoryOutOfBounds) => {
+            format!("it reached outside of its memory{place}; endless recursion can end like this")
+        }
+        Some(Trap::UnreachableCodeReached) => {
+            format!("it aborted (wasm `unreachable`){place}; what it printed before is in the log")
+        }
+        Some(trap) => format!("{trap}{place}"),
+        None => format!("{:#}{place}", error.root_cause()),
+    }
+}
+
+/// The innermost functions' names, where the component has them.
+fn frames(error: &wasmtime::Error) -> String {
+    const FRAMES: usize = 4;
+    let Some(backtrace) = error.downcast_ref::<wasmtime::WasmBacktrace>() else { return String::new() };
+    let names = backtrace.frames().iter().filter_map(|frame| {
+        let symbol = frame.symbols().first().and_then(|symbol| symbol.name().map(str::to_owned));
+        symbol.or_else(|| frame.func_name().map(str::to_owned))
+    });
+    let names: Vec<String> = names.collect();
+    // A language's way into a panic says nothing about the quest.
+    let machinery = names.iter().take_while(|name| is_machinery(name)).count();
+    let own = if machinery < names.len() { &names[machinery..] } else { &names[..] };
+    let shown = own[..own.len().min(FRAMES)].join(" < ");
+    if shown.is_empty() { shown } else { format!(" in {shown}") }
+}
+
+fn is_machinery(name: &str) -> bool {
+    let name = name.trim_start_matches('<');
+    ["std::", "core::", "alloc::", "__rust", "rust_panic", "rust_begin_unwind", "abort", "__abort"]
+        .iter()
+        .any(|prefix| name.starts_with(prefix))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_panic_is_caught_with_its_text() {
+        assert_eq!(guarded(|| 1), Ok(1));
+        assert_eq!(guarded(|| panic!("plain")), Err::<(), _>("plain".to_owned()));
+        assert_eq!(guarded(|| panic!("number {}", 7)), Err::<(), _>("number 7".to_owned()));
+        let failure = of_host("number 7");
+        assert_eq!((failure.kind, failure.code.as_str()), (FailureKind::Permanent, "host-bug"));
+    }
+}

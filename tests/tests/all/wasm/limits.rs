@@ -1,0 +1,193 @@
+//! Every limit, met by a component that breaks it: at load, in `define`, in an action.
+
+use std::sync::{Arc, Barrier};
+
+use quest_engine::{
+    action::{Failure, FailureKind},
+    model::Value,
+};
+use quest_host::wasm::{Registry, RuntimeSettings};
+
+use super::{
+    invocation,
+    odd::{OK, OWN_ERROR, Odd, load, runtime},
+    run_with,
+};
+
+const ABORT: &str = "unreachable";
+const GROW: &str = "(drop (memory.grow (i32.const 2000)))";
+const LOOP: &str = "(loop (br 0)) unreachable";
+const RECURSION: &str = "(func $deep (result i32) (i32.add (call $deep) (i32.const 1)))";
+const FRAMES: &str = "(func $innermost unreachable) (func $outer (call $innermost))";
+const TABLE: &str = "(table $t 1 funcref)";
+const GROW_TABLE: &str = "(drop (table.grow $t (ref.null func) (i32.const 1000000)))";
+
+fn small() -> RuntimeSettings {
+    RuntimeSettings { action_ms_max: 50, define_ms_max: 50, instances_max: 4, ..RuntimeSettings::default() }
+}
+
+fn perform(items: &str, perform: &str) -> Result<(), Failure> {
+    let odd = Odd { items, perform, ..Odd::default() };
+    let (runtime, module) = load(small(), &odd.build()).unwrap();
+    runtime.invoke(&module, invocation("any")).result.map(|_| ())
+}
+
+#[test]
+fn an_action_that_breaks_a_limit_names_it() {
+    let grown = |then: &str| format!("{GROW} {then}");
+    for (items, body, code, says) in [
+        ("", &*grown(ABORT), "limit", "memory_bytes_max"),
+        (TABLE, &format!("{GROW_TABLE} unreachable"), "limit", "table_elements_max"),
+        (RECURSION, "(call $deep)", "limit", "stack_bytes_max"),
+        ("", LOOP, "timeout", "50 ms (limit action_ms_max)"),
+        // What was refused and handled is no reason for what comes later.
+        ("", &grown(LOOP), "timeout", "action_ms_max"),
+        (RECURSION, &grown("(call $deep)"), "limit", "stack_bytes_max"),
+        ("", &grown(OWN_ERROR), "own", "own"),
+        // Traps name the innermost functions, and are no limits.
+        (FRAMES, "(call $outer) unreachable", "trap", "in innermost < outer < perform"),
+        ("", "(i32.div_u (i32.const 1) (i32.const 0))", "trap", "a trap: wasm trap: integer divide by zero in perform"),
+        ("", "(i32.load (i32.const -1))", "trap", "outside of its memory in perform"),
+    ] {
+        let failure = perform(items, body).expect_err(body);
+        assert_eq!(failure.code, code, "{body}: {failure:?}");
+        assert!(failure.message.contains(says), "{body}: {failure:?}");
+        assert_eq!(failure.kind == FailureKind::Transient, code == "timeout", "{body}");
+    }
+}
+
+#[test]
+fn a_refusal_that_is_handled_does_not_fail_the_action() {
+    assert_eq!(perform("", &format!("{GROW} {OK}")), Ok(()));
+    assert_eq!(perform(TABLE, &format!("{GROW_TABLE} {OK}")), Ok(()));
+}
+
+#[test]
+fn a_memory_that_meets_its_own_maximum_met_no_limit() {
+    let odd = Odd {
+        memory: "(memory (export \"memory\") 1 2)",
+        perform: "(drop (memory.grow (i32.const 2))) unreachable",
+        ..Odd::default()
+    };
+    let (runtime, module) = load(small(), &odd.build()).unwrap();
+    assert_eq!(runtime.invoke(&module, invocation("any")).result.unwrap_err().code, "trap");
+}
+
+#[test]
+fn a_define_that_breaks_a_limit_says_so_with_a_hint() {
+    let said = "(call $log (i32.const 1) (i32.const 24) (i32.const 3))";
+    for (items, body, code, says) in [
+        (
+            "",
+            format!("{said} unreachable"),
+            "define-trapped",
+            "in define; what it printed before is in the log; it said: own",
+        ),
+        ("", LOOP.to_owned(), "define-timeout", "50 ms (limit define_ms_max)"),
+        ("", format!("{GROW} unreachable"), "limit", "memory_bytes_max"),
+        (TABLE, format!("{GROW_TABLE} unreachable"), "limit", "table_elements_max"),
+        (RECURSION, "(drop (call $deep))".to_owned(), "limit", "stack_bytes_max"),
+        ("", "(return (i32.const 192))".to_owned(), "define-failed", "own"),
+        ("", "(return (i32.const 128))".to_owned(), "no-quest", "began no quest"),
+    ] {
+        let odd = Odd { items, define: &body, ..Odd::default() };
+        let error = load(small(), &odd.build()).err().unwrap();
+        assert_eq!(error.code, code, "{body}: {error:?}");
+        assert!(error.message.contains(says), "{body}: {error:?}");
+        assert_eq!(error.hint.is_empty(), code == "define-failed" || code == "no-quest", "{error:?}");
+    }
+    let handled = format!("{GROW} ");
+    assert!(load(small(), &Odd { define: &handled, ..Odd::default() }.build()).is_ok());
+}
+
+#[test]
+fn what_begins_too_large_is_refused_at_load() {
+    let many = |module: &str, count: usize| {
+        let modules = format!("(core module $More {module}) {}", "(core instance (instantiate $More))".repeat(count));
+        Odd { last: &modules, ..Odd::default() }.build()
+    };
+    let memory = Odd { memory: "(memory (export \"memory\") 1025)", ..Odd::default() };
+    let table = Odd { items: "(table 100001 funcref)", ..Odd::default() };
+    // The last setting makes more instances than any machine has addresses for: then there is no pool.
+    for (instances_max, is_pooled) in [(4, true), (u32::MAX / 64, false)] {
+        let settings = || RuntimeSettings { instances_max, ..small() };
+        assert_eq!(runtime(settings()).fallback().is_none(), is_pooled);
+        for (bytes, limit) in [
+            (memory.build(), "memory_bytes_max"),
+            (table.build(), "table_elements_max"),
+            (many("(memory 1)", 3), "memories_max"),
+            (many("(memory 600)", 2), "memory_bytes_max"),
+            (many("(table 1 funcref)", 9), "tables_max"),
+            (many("", 16), "core_instances_max"),
+        ] {
+            let error = load(settings(), &bytes).err().unwrap_or_else(|| panic!("{limit}, pool: {is_pooled}"));
+            assert_eq!(error.code, "limit", "{error:?}");
+            assert!(error.message.contains(limit), "{limit}: {error:?}");
+        }
+        assert!(load(settings(), &many("(memory 1)", 2)).is_ok());
+    }
+}
+
+#[test]
+fn a_file_that_is_too_large_is_refused_unread() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("large.wasm");
+    // Nobody could read that into memory.
+    std::fs::File::create(&path).unwrap().set_len(1 << 40).unwrap();
+    let registry = Registry::new(Arc::new(runtime(RuntimeSettings { module_bytes_max: 1 << 20, ..small() })));
+    let problem = registry.load_file(&path).unwrap_err();
+    assert_eq!((problem.code.as_str(), problem.hint.is_empty()), ("too-large", false));
+    assert!(problem.message.contains("more than 1048576 bytes (limit module_bytes_max)"), "{problem:?}");
+}
+
+#[test]
+fn one_call_hands_over_so_much() {
+    let odd = Odd {
+        memory: "(memory (export \"memory\") 32)",
+        perform: "(call $log (i32.const 1) (i32.const 65536) (i32.const 1000000)) (i32.const 128)",
+        ..Odd::default()
+    };
+    for (call_bytes_max, code) in [(2_000_000, None), (100_000, Some("limit"))] {
+        let settings = RuntimeSettings { call_bytes_max, ..small() };
+        let (runtime, module) = load(settings, &odd.build()).unwrap();
+        let failure = runtime.invoke(&module, invocation("any")).result.err();
+        assert_eq!(failure.as_ref().map(|failure| failure.code.as_str()), code, "{failure:?}");
+        assert!(failure.is_none_or(|failure| failure.message.contains("call_bytes_max")));
+    }
+}
+
+#[test]
+fn what_an_action_records_is_bounded() {
+    for (what, code, says) in [
+        ("variables", "too-many", "1024 variables"),
+        ("variable bytes", "too-large", "variables hold at most 1048576"),
+        ("timers", "too-many", "256 timers"),
+        ("effects", "too-many", "1024 effects"),
+        ("effect bytes", "too-large", "effects hold at most 1048576"),
+        ("value", "too-large", "a value holds at most 262144"),
+        ("json", "too-large", "JSON holds at most 1048576"),
+        ("name", "invalid-name", "1 to 256 bytes"),
+    ] {
+        let failure = run_with("fill", Value::from(what)).result.expect_err(what);
+        assert_eq!((failure.code.as_str(), failure.kind), (code, FailureKind::Permanent), "{what}: {failure:?}");
+        assert!(failure.message.contains(says), "{what}: {failure:?}");
+    }
+}
+
+#[test]
+fn more_runs_than_instances_are_told_to_come_again() {
+    let settings = RuntimeSettings { instances_max: 1, action_ms_max: 1_000, ..small() };
+    let (runtime, module) = load(settings, &Odd { perform: LOOP, ..Odd::default() }.build()).unwrap();
+    let both = Barrier::new(2);
+    let mut failures = std::thread::scope(|scope| {
+        let run = || {
+            both.wait();
+            runtime.invoke(&module, invocation("any")).result.unwrap_err()
+        };
+        let threads = [scope.spawn(run), scope.spawn(run)];
+        threads.map(|thread| thread.join().unwrap())
+    });
+    failures.sort_by(|one, other| one.code.cmp(&other.code));
+    let seen = failures.map(|failure| (failure.code, failure.kind));
+    assert_eq!(seen, [("busy".to_owned(), FailureKind::Transient), ("timeout".to_owned(), FailureKind::Transient)]);
+}
