@@ -101,9 +101,8 @@ impl Host {
     pub async fn start(settings: &Settings, files: &[PathBuf]) -> anyhow::Result<Self> {
         let address: SocketAddr = settings.listen.parse()?;
         let listener = tokio::net::TcpListener::bind(address).await.with_context(|| {
-            format!(
-                "cannot listen on {address}: is another quest-host running? `--listen 127.0.0.1:0` takes a free port"
-            )
+            let hint = "is another quest-host running? `--listen 127.0.0.1:0` takes a free port";
+            format!("cannot listen on {address}; hint: {hint}")
         })?;
         let address = listener.local_addr()?;
         let (store, redis) = open_store(settings).await?;

@@ -12,6 +12,7 @@ use anyhow::{Context as _, anyhow, bail};
 use serde_json::Value;
 
 use super::print::Printer;
+use crate::wasm::Problem;
 
 /// What quests are built for.
 const TARGET: &str = "wasm32-wasip2";
@@ -24,12 +25,21 @@ pub(crate) struct Built {
     /// The modules built.
     pub(crate) modules: Vec<PathBuf>,
     /// Folders that could not be built, and why.
-    pub(crate) left_out: Vec<(PathBuf, String)>,
+    pub(crate) left_out: Vec<Problem>,
+}
+
+impl Built {
+    fn leave_out(&mut self, folder: PathBuf, error: &anyhow::Error) {
+        let (code, message) = ("build".to_owned(), format!("{error:#}"));
+        self.left_out.push(Problem { file: folder, code, message, hint: String::new() });
+    }
 }
 
 /// A crate with quests.
 struct Crate {
     folder: PathBuf,
+    /// As cargo names it.
+    manifest: PathBuf,
     name: String,
 }
 
@@ -41,12 +51,12 @@ pub(crate) fn build(quests: &Path, printer: &Printer) -> anyhow::Result<Built> {
         if folder.join("Cargo.toml").is_file() {
             match read_crate(&folder) {
                 Ok((root, found)) => workspaces.entry(root).or_default().push(found),
-                Err(error) => built.left_out.push((folder, format!("{error:#}"))),
+                Err(error) => built.leave_out(folder, &error),
             }
         } else if folder.join("build.sh").is_file() {
             match script(&folder, printer) {
                 Ok(module) => built.modules.push(module),
-                Err(error) => built.left_out.push((folder, format!("{error:#}"))),
+                Err(error) => built.leave_out(folder, &error),
             }
         }
     }
@@ -70,15 +80,15 @@ fn folders(quests: &Path) -> anyhow::Result<Vec<PathBuf>> {
 
 /// A crate and the folder of the workspace that it belongs to; its own, if it belongs to none.
 fn read_crate(folder: &Path) -> anyhow::Result<(PathBuf, Crate)> {
-    let folder = folder.canonicalize()?;
-    let manifest = manifest(&folder)?;
+    let absolute = folder.canonicalize()?;
+    let manifest = manifest(&absolute)?;
     let name = manifest.get("package").and_then(|package| package.get("name")).and_then(toml::Value::as_str);
     let name = name.context("its Cargo.toml has no [package] with a name")?.to_owned();
     let is_root = |folder: &&Path| {
         folder.join("Cargo.toml").is_file() && manifest_of(folder).is_some_and(|it| it.contains_key("workspace"))
     };
-    let root = folder.ancestors().find(is_root).unwrap_or(&folder).to_owned();
-    Ok((root, Crate { folder, name }))
+    let root = absolute.ancestors().find(is_root).unwrap_or(&absolute).to_owned();
+    Ok((root, Crate { folder: folder.to_owned(), manifest: absolute.join("Cargo.toml"), name }))
 }
 
 fn manifest(folder: &Path) -> anyhow::Result<toml::Table> {
@@ -99,16 +109,15 @@ fn workspace(root: &Path, crates: Vec<Crate>, printer: &Printer, built: &mut Bui
     let together = match cargo(root, &names) {
         Ok(output) => output,
         Err(error) => {
-            built.left_out.extend(crates.into_iter().map(|found| (found.folder, format!("{error:#}"))));
-            return;
+            return crates.into_iter().for_each(|found| built.leave_out(found.folder, &error));
         }
     };
     let apart = crates.len() > 1 && !together.status.success() && artefacts(&together).is_empty();
-    for Crate { folder, name } in crates {
+    for Crate { folder, manifest, name } in crates {
         let alone = if apart { cargo(&folder, &[&name]) } else { Ok(together.clone()) };
-        match alone.and_then(|output| modules(&folder, &output)) {
+        match alone.and_then(|output| modules(&manifest, &output)) {
             Ok(modules) => built.modules.extend(modules),
-            Err(error) => built.left_out.push((folder, format!("{error:#}"))),
+            Err(error) => built.leave_out(folder, &error),
         }
     }
 }
@@ -141,9 +150,8 @@ fn artefacts(output: &Output) -> BTreeSet<(PathBuf, PathBuf)> {
 }
 
 /// The modules of one crate among all that cargo built.
-fn modules(folder: &Path, output: &Output) -> anyhow::Result<Vec<PathBuf>> {
-    let manifest = folder.join("Cargo.toml");
-    let own = artefacts(output).into_iter().filter(|(from, _)| *from == manifest);
+fn modules(manifest: &Path, output: &Output) -> anyhow::Result<Vec<PathBuf>> {
+    let own = artefacts(output).into_iter().filter(|(from, _)| from == manifest);
     let own: Vec<PathBuf> = own.map(|(_, file)| file).collect();
     let is_built = output.status.success() || !own.is_empty();
     let modules: Vec<PathBuf> =

@@ -4,7 +4,11 @@ use clap::Subcommand;
 use reqwest::Method;
 use serde_json::{Value, json};
 
-use super::{Outcome, client::Client, print::Printer};
+use super::{
+    Outcome,
+    client::Client,
+    print::{Printer, plain},
+};
 
 #[derive(clap::Args)]
 pub(crate) struct Ps {
@@ -53,7 +57,8 @@ enum TimerChange {
     Move {
         #[command(flatten)]
         timer: OneTimer,
-        /// The new due time, in Unix milliseconds.
+        /// The new due time, like 2026-11-24T09:00:00Z, or in Unix milliseconds.
+        #[arg(value_parser = super::time::read)]
         due: u64,
     },
     /// Cancel a timer.
@@ -102,7 +107,7 @@ pub(crate) async fn list(client: &Client, printer: &Printer) -> Outcome {
     }
     let empty = Vec::new();
     for quest in answer["quests"].as_array().unwrap_or(&empty) {
-        let text = |name: &str| quest[name].as_str().unwrap_or_default().to_owned();
+        let text = |name: &str| plain(quest[name].as_str().unwrap_or_default());
         printer.line(format!("{} (version {})  {}", text("name"), quest["version"], text("description")).trim_end());
         let names = |value: &Value| -> Vec<String> {
             value.as_array().into_iter().flatten().filter_map(|name| name.as_str().map(str::to_owned)).collect()
@@ -158,7 +163,7 @@ pub(crate) async fn vars(client: &Client, printer: &Printer, args: &Context) -> 
     for (quest, variables) in quests {
         printer.line(&quest);
         for (name, value) in variables.as_object().into_iter().flatten() {
-            printer.line(&format!("  {name} = {value}"));
+            printer.line(&format!("  {} = {value}", plain(name)));
         }
     }
     Ok(())

@@ -9,7 +9,8 @@ use serde_json::Value;
 use super::{
     Outcome,
     client::Client,
-    print::{Printer, plain, time},
+    print::{Printer, plain},
+    time::show as time,
 };
 
 /// Read what quests published.

@@ -11,6 +11,7 @@ mod print;
 mod run;
 mod send;
 mod send_many;
+mod time;
 
 use std::{path::PathBuf, process::ExitCode};
 
@@ -208,19 +209,19 @@ fn no_client(common: &Common, command: &str, why: &str) -> Outcome {
 }
 
 fn report(printer: &Printer, error: &anyhow::Error) -> ExitCode {
-    let text = format!("{error:#}");
-    match error.downcast_ref::<Refused>() {
-        Some(refused) => {
-            printer.error(&refused.code, &text, &refused.hint);
-            ExitCode::from(refused.exit)
-        }
-        None => {
-            // What is not the command line's own carries its hint in the text.
-            let (text, hint) = text.split_once("; hint: ").unwrap_or((&text, ""));
-            printer.error("", text, hint);
-            ExitCode::FAILURE
+    let refused = error.downcast_ref::<Refused>();
+    // What is not the command line's own carries its hint in its text.
+    let (mut text, mut hint) = (String::new(), refused.map(|refused| refused.hint.clone()).unwrap_or_default());
+    for (level, cause) in error.chain().map(ToString::to_string).enumerate() {
+        let (said, advice) = cause.split_once("; hint: ").unwrap_or((&cause, ""));
+        text.push_str(if level == 0 { "" } else { ": " });
+        text.push_str(said);
+        if hint.is_empty() {
+            advice.clone_into(&mut hint);
         }
     }
+    printer.error(refused.map_or("", |refused| &refused.code), &text, &hint);
+    refused.map_or(ExitCode::FAILURE, |refused| ExitCode::from(refused.exit))
 }
 
 /// The flags that settings have in common.

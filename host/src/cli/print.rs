@@ -5,7 +5,7 @@ use std::io::{self, Write as _};
 use owo_colors::OwoColorize as _;
 use serde_json::{Value, json};
 
-use super::Format;
+use super::{Format, time::show as time};
 
 /// Prints in the format asked for.
 pub(crate) struct Printer {
@@ -148,34 +148,12 @@ fn is_time(field: &str) -> bool {
     ["due", "at", "added_at", "accepted_at", "died_at"].contains(&field)
 }
 
-/// Unix milliseconds as RFC 3339 in UTC (days to civil dates after Howard Hinnant's algorithm).
-pub(crate) fn time(millis: u64) -> String {
-    let (days, rest) = ((millis / 86_400_000) as i64, millis % 86_400_000);
-    let z = days + 719_468;
-    let era = z / 146_097;
-    let doe = z - era * 146_097;
-    let yoe = (doe - doe / 1_460 + doe / 36_524 - doe / 146_096) / 365;
-    let doy = doe - (365 * yoe + yoe / 4 - yoe / 100);
-    let mp = (5 * doy + 2) / 153;
-    let (day, month) = (doy - (153 * mp + 2) / 5 + 1, if mp < 10 { mp + 3 } else { mp - 9 });
-    let year = yoe + era * 400 + i64::from(month <= 2);
-    let (hour, minute, second, ms) = (rest / 3_600_000, rest / 60_000 % 60, rest / 1_000 % 60, rest % 1_000);
-    format!("{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}.{ms:03}Z")
-}
-
 #[cfg(test)]
 mod tests {
-    use super::{plain, time};
+    use super::plain;
 
     #[test]
     fn texts_of_quests_do_not_steer_the_terminal() {
         assert_eq!(plain("ü\n\u{1b}[31mred"), "ü\\n\\u{1b}[31mred");
-    }
-
-    #[test]
-    fn times_are_civil() {
-        assert_eq!(time(0), "1970-01-01T00:00:00.000Z");
-        assert_eq!(time(951_782_400_000), "2000-02-29T00:00:00.000Z");
-        assert_eq!(time(1_795_511_045_678), "2026-11-24T09:04:05.678Z");
     }
 }

@@ -31,14 +31,16 @@ pub(crate) async fn run(args: Args, printer: &Printer) -> Outcome {
     let mut interrupt = signal(SignalKind::interrupt())?;
     let mut terminate = signal(SignalKind::terminate())?;
     let mut files = modules_in(&settings.quests)?;
-    if settings.build && !args.no_build {
-        let built = build::build(&settings.quests, printer)?;
-        files.extend(built.modules);
-        for (folder, why) in built.left_out {
-            printer.warn(&format!("{} is NOT served: {why}", folder.display()));
-        }
-    }
+    let built = match settings.build && !args.no_build {
+        true => build::build(&settings.quests, printer)?,
+        false => build::Built::default(),
+    };
+    files.extend(built.modules);
     let mut host = Host::start(&settings, &files).await?;
+    for problem in built.left_out {
+        host.registry.note(problem.clone());
+        host.problems.push(problem);
+    }
     greet(&host, printer);
     let mut happenings = host.service.tail();
     loop {

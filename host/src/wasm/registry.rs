@@ -80,6 +80,11 @@ impl Registry {
         })
     }
 
+    /// Shows something that is not served beside the files that are not: a source that came to no module.
+    pub fn note(&self, problem: Problem) {
+        self.change(|serving| serving.problems.insert(problem.file.clone(), problem));
+    }
+
     /// Serves a module under a file's name.
     pub fn serve(&self, file: &Path, module: Arc<Module>) -> Result<Loaded, LoadError> {
         let current = Arc::clone(&self.serving.read());

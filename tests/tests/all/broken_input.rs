@@ -146,8 +146,13 @@ fn command_line() {
     }
     let problems = host.json(&["list"])["problems"].clone();
     assert_eq!(problems[0]["code"], json!("core-module"), "the broken file is named, the good one serves: {problems}");
-    let unreached = setup.command().args(["--url", "http://127.0.0.1:1", "list"]).output().unwrap();
-    assert_eq!(unreached.status.code(), Some(3));
+    for args in [&["list"][..], &["tail"], &["send", "--event", "e"], &["send", "bad.jsonl"], &["messages", "--follow"]]
+    {
+        let unreached = setup.command().args(["--url", "http://127.0.0.1:1"]).args(args).output().unwrap();
+        let said = String::from_utf8_lossy(&unreached.stderr);
+        assert_eq!(unreached.status.code(), Some(3), "{args:?}: {said}");
+        assert!(said.contains("no host reached at http://127.0.0.1:1") && said.contains("hint: start one"), "{said}");
+    }
     // The good line of the bad file was accepted.
     let quests: Value = host.json(&["list"])["quests"].clone();
     assert_eq!(quests[0]["name"], json!("probe"));
@@ -156,9 +161,12 @@ fn command_line() {
 #[test]
 fn a_token_is_asked_for_and_ipv6_is_spoken() {
     let folder = tempfile::tempdir().unwrap();
-    let setup = Setup::new(crate::EXE, folder.path(), &[guest("guest-probe")]).listen("[::1]:0");
-    let host = setup.clone().flags(&["--token", "s3cret"]).start();
-    assert!(host.url.starts_with("http://[::1]:"), "{}", host.url);
+    // Some containers have no IPv6 at all.
+    let has_ipv6 = std::net::TcpListener::bind("[::1]:0").is_ok();
+    let listen = if has_ipv6 { "[::1]:0" } else { "127.0.0.1:0" };
+    let setup = Setup::new(crate::EXE, folder.path(), &[guest("guest-probe")]).listen(listen);
+    let host = setup.flags(&["--token", "s3cret"]).start();
+    assert_eq!(host.url.starts_with("http://[::1]:"), has_ipv6, "{}", host.url);
     let http = Http::default();
     let url = format!("{}/v1/health", host.url);
     for (value, status, code) in [

@@ -95,7 +95,9 @@ const SESSION: &[Step] = &[
     Once(&["send", "--context", "ada", "--event", "signed-up", "--payload", "{\"name\": \"Ada\"}", "--id", "a"]),
     Until(&["timers"], "deadline"),
     Once(&["timers", "ada"]),
-    Once(&["timers", "move", "ada", "onboarding", "deadline", "4102444800000"]),
+    Once(&["timers", "move", "ada", "onboarding", "deadline", "2100-01-01T00:00:00Z"]),
+    Until(&["timers", "ada"], "deadline"),
+    Once(&["timers", "move", "ada", "onboarding", "deadline", "tomorrow"]),
     Once(&["timers", "fire", "ada", "onboarding", "deadline"]),
     Until(&["messages"], "reminder"),
     Once(&["timers", "cancel", "ada", "onboarding", "deadline"]),
@@ -369,6 +371,34 @@ fn a_host_that_stops_keeps_nobody_waiting() {
         assert!(began.elapsed() < DEADLINE / 4, "it waited for a reader: {:?}", began.elapsed());
         assert!(poll.join().unwrap() <= 1);
     });
+}
+
+#[test]
+fn bench_measures_on_a_store_of_its_own() {
+    let folder = tempfile::tempdir().unwrap();
+    let setup = setup(folder.path());
+    let module = folder.path().join("quests/quest_counter.wasm");
+    let few = ["--contexts", "3", "--events", "200", "--paced", "3", "--format", "json"];
+    let output = setup.command().arg("bench").arg(module).args(few).output().unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let result: Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!((&result["contexts"], &result["events"]), (&json!(3), &json!(200)));
+    assert!(result["events_per_second"].as_f64().unwrap() > 0.0 && result["latency_ms_p99"].as_f64().unwrap() > 0.0);
+    assert!(!folder.path().join(".quest-host/data").exists(), "what is served here is left alone");
+}
+
+#[test]
+fn a_second_host_on_one_port_is_told_what_to_do() {
+    let folder = tempfile::tempdir().unwrap();
+    let host = setup(folder.path()).start();
+    let address = host.url.strip_prefix("http://").unwrap();
+    let elsewhere = folder.path().join("elsewhere");
+    let output = host.command(&["run", "--listen", address, "--data"]).arg(elsewhere).output().unwrap();
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(1));
+    let (error, hint) = said.split_once('\n').unwrap();
+    assert!(error.starts_with(&format!("error: cannot listen on {address}: ")), "{said}");
+    assert!(hint.starts_with("hint: is another quest-host running?"), "{said}");
 }
 
 #[test]
