@@ -133,7 +133,7 @@ fn the_originals_producer_is_served_in_order_with_garbage_between() {
     let mut connection = client.get_connection().unwrap();
     let selector = r#"{\"quest_name\":\"probe\",\"action_name\":\"count\"}"#;
     let mut entries: Vec<String> =
-        (1..=300).map(|n| format!(r#"{{"event_name":"next","event_context":"u0","event_payload":{n}}}"#)).collect();
+        (1..=1200).map(|n| format!(r#"{{"event_name":"next","event_context":"u0","event_payload":{n}}}"#)).collect();
     entries.insert(100, "garbage".to_owned());
     entries.insert(200, r#"{"event_context":"u0"}"#.to_owned());
     // A selector as the original writes it (the JSON of an object, as a text), as an object, and with an instance.
@@ -150,13 +150,12 @@ fn the_originals_producer_is_served_in_order_with_garbage_between() {
     ));
     // To every context.
     entries.push(r#"{"event_name":"counted"}"#.to_owned());
-    for entry in &entries {
-        let _: () = redis::cmd("LPUSH").arg("ruby_quest://queue").arg(entry).query(&mut connection).unwrap();
-    }
+    // At once, and more than are moved in one go.
+    let _: () = redis::cmd("LPUSH").arg("ruby_quest://queue").arg(&entries).query(&mut connection).unwrap();
     eventually("the list is worked off", || {
         let vars = |context: &str| -> Value { host.json(&["vars", context])["probe"].clone() };
         let (u0, u1) = (vars("u0"), vars("u1"));
-        (u0["last"] == json!(300) && u0["n"] == json!(1) && u1["n"] == json!(4)).then_some(())
+        (u0["last"] == json!(1200) && u0["n"] == json!(1) && u1["n"] == json!(4)).then_some(())
     });
     let dead = host.cli(&["--format", "json", "dead"]);
     assert_eq!(String::from_utf8_lossy(&dead.stdout), "", "oldest first: each number followed the one before");
