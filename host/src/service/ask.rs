@@ -3,7 +3,7 @@
 use std::{sync::Arc, time::Duration};
 
 use quest_engine::{
-    action::LogLine,
+    action::{FailureKind, LogLine},
     keys,
     model::{Body, Command, Entry, Outcome, ReplyTo, Value, check_context, check_name, partition_of},
     query::{self, Question},
@@ -201,7 +201,13 @@ impl Service {
         let ran = ran.ok_or_else(|| Error::new(Kind::NotFound, "unknown-query", "the quest is not served any more"))?;
         match ran.result {
             Ok(changes) => Ok((changes.reply.unwrap_or_default(), ran.logs)),
-            Err(failure) => Err(failed(failure.code, failure.message)),
+            Err(failure) => Err(match failure.kind {
+                // Nobody tries it again but the caller.
+                FailureKind::Transient => {
+                    Error { code: failure.code, ..Error::new(Kind::Unavailable, "", failure.message) }
+                }
+                FailureKind::Permanent => failed(failure.code, failure.message),
+            }),
         }
     }
 }
@@ -216,7 +222,6 @@ fn failed(code: String, message: String) -> Error {
         | "unknown-query"
         | "no-such-timer"
         | "no-such-dead-letter" => Kind::NotFound,
-        "not-ready" | "older-code" | "quest-not-served" => Kind::Unavailable,
         _ => Kind::Failed,
     };
     Error { code, ..Error::new(kind, "", message) }

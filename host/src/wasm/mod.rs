@@ -13,6 +13,8 @@ mod limits;
 mod module;
 mod registry;
 mod settings;
+#[cfg(test)]
+mod tests;
 mod wasi;
 
 use std::{
@@ -52,6 +54,7 @@ pub struct Runtime {
 impl Runtime {
     /// Makes the engine. Where the machine does not allow a pool of instances, they are made one by one: slower, and said in [`Runtime::fallback`].
     pub fn new(settings: RuntimeSettings) -> anyhow::Result<Self> {
+        settings.check()?;
         let (engine, fallback) = match Engine::new(&settings::config(&settings, true)) {
             Ok(engine) => (engine, None),
             Err(error) => {

@@ -44,7 +44,11 @@ pub struct LoadError {
 
 impl LoadError {
     pub(super) fn new(code: &str, message: impl Into<String>, hint: &str) -> Self {
-        Self { code: code.to_owned(), message: message.into(), hint: hint.to_owned() }
+        // Parts of it are the module's text: names, or what its `define` said.
+        const MESSAGE_BYTES_MAX: usize = 8 * 1024;
+        let mut message = message.into();
+        message.truncate(message.floor_char_boundary(MESSAGE_BYTES_MAX));
+        Self { code: code.to_owned(), message, hint: hint.to_owned() }
     }
 }
 
@@ -113,7 +117,7 @@ impl Runtime {
                 return Err(LoadError::new("define-failed", format!("its define failed with {code}: {message}"), ""));
             }
             Err(error) => {
-                let said = define_log.last().map(|line| format!("; it said: {line}")).unwrap_or_default();
+                let said = last_words(&define_log);
                 return Err(self.why_undefined(&error, limiter.refused, &said));
             }
         }
@@ -151,6 +155,15 @@ impl Runtime {
             }
         }
     }
+}
+
+/// The last lines that a `define` wrote, such as a panic's text.
+fn last_words(log: &[String]) -> String {
+    const LINES: usize = 3;
+    let lines: Vec<&str> =
+        log.iter().map(String::as_str).filter(|line| !line.is_empty() && !line.starts_with("note: run with")).collect();
+    let last = lines[lines.len().saturating_sub(LINES)..].join(" | ");
+    if last.is_empty() { last } else { format!("; it said: {last}") }
 }
 
 fn check_bytes(bytes: &[u8], max: usize) -> Result<(), LoadError> {

@@ -60,6 +60,23 @@ impl Default for RuntimeSettings {
     }
 }
 
+/// A run's stack is part of a thread's, which has 2 MiB, and the host's functions need some of it.
+const STACK_BYTES_MAX: usize = 1 << 20;
+
+impl RuntimeSettings {
+    /// Whether a host can run like this.
+    pub(super) fn check(&self) -> anyhow::Result<()> {
+        let max = STACK_BYTES_MAX;
+        anyhow::ensure!(
+            self.stack_bytes_max <= max,
+            "stack_bytes_max is {}, and at most {max}: past it a quest could bring the host down",
+            self.stack_bytes_max
+        );
+        anyhow::ensure!(self.instances_max > 0, "instances_max is 0: no quest could run");
+        Ok(())
+    }
+}
+
 /// What wasmtime is told; `pooled` with room for all instances made beforehand.
 pub(super) fn config(settings: &RuntimeSettings, pooled: bool) -> Config {
     let mut config = Config::new();

@@ -105,6 +105,11 @@ pub struct Failure {
     pub message: String,
 }
 
+/// Bytes of a failure's code: programs branch on it.
+const CODE_BYTES_MAX: usize = 128;
+/// Bytes of a failure's message: it is a guest's text, and is stored with each dead letter.
+const MESSAGE_BYTES_MAX: usize = 8 * 1024;
+
 impl Failure {
     /// What an `err` result of the guest means: the code `transient`, or a refusal that passes by itself, asks for a retry.
     pub fn of_guest(code: String, message: String) -> Self {
@@ -112,18 +117,23 @@ impl Failure {
             "transient" | "too-many-pending" => FailureKind::Transient,
             _ => FailureKind::Permanent,
         };
-        Self { kind, code, message }
+        Self { kind, code: cut(code, CODE_BYTES_MAX), message: cut(message, MESSAGE_BYTES_MAX) }
     }
 
     /// A trap: a bug of the quest, or a limit that ends it.
     pub fn trap(message: String) -> Self {
-        Self { kind: FailureKind::Permanent, code: "trap".to_owned(), message }
+        Self { kind: FailureKind::Permanent, code: "trap".to_owned(), message: cut(message, MESSAGE_BYTES_MAX) }
     }
 
     /// The wall-time limit. Counts as transient: a machine may just have been busy.
     pub fn timeout(message: String) -> Self {
         Self { kind: FailureKind::Transient, code: "timeout".to_owned(), message }
     }
+}
+
+fn cut(mut text: String, bytes_max: usize) -> String {
+    text.truncate(text.floor_char_boundary(bytes_max));
+    text
 }
 
 /// A timer as it was set.

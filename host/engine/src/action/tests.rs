@@ -96,3 +96,11 @@ fn log_lines_are_cut_counted_and_bounded() {
     assert_eq!(lines(&["1\n2\n3\n4\n5", "6"]), ["1", "2", "3", &dropped(3)]);
     assert_eq!(lines(&["1\n2\n3", &"\n".repeat(1 << 20)]), ["1", "2", "3", &dropped(1 << 20)]);
 }
+
+#[test]
+fn a_failure_keeps_so_much_of_a_guests_text() {
+    let failure = Failure::of_guest("é".repeat(1 << 20), "é".repeat(1 << 20));
+    assert_eq!((failure.code.len(), failure.message.len()), (128, 8192));
+    assert_eq!(Failure::trap("x".repeat(1 << 20)).message.len(), 8192);
+    assert_eq!(Failure::of_guest("own".to_owned(), "why".to_owned()).message, "why");
+}

@@ -70,7 +70,8 @@ impl Partition {
 
     fn drop_dead(&mut self, name: &str, id: &str) -> Result<(), Refused> {
         let progress = self.progress.as_mut().ok_or_else(no_such_dead)?;
-        progress.dead.remove(id).filter(|dead| dead.entry.context == name).ok_or_else(no_such_dead)?;
+        progress.dead.get(id).filter(|dead| dead.entry.context == name).ok_or_else(no_such_dead)?;
+        progress.dead.remove(id);
         erase_dead(&mut progress.batch.writes, name, id);
         Ok(())
     }

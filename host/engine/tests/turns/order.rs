@@ -55,6 +55,38 @@ fn a_timer_never_fires_early() {
 }
 
 #[test]
+fn at_the_due_time_itself_what_still_comes_goes_first() {
+    let mut world = deadline();
+    world.add("u", "q").emit("u", "begin").run();
+    // The context is looked at in the very millisecond: the timer waits all the same.
+    world.sleep(600).emit("u", "nobody-is-on-it").run();
+    world.emit("u", "done").sleep(1).run();
+    assert_eq!(world.runs[2..], ["q.done@1600", "q.remind@1600"]);
+}
+
+#[test]
+fn a_timer_waits_for_a_backlog_that_is_not_read_yet() {
+    let limits = EngineLimits { context_turn_max: 4, ..EngineLimits::default() };
+    let quests = vec![(quest("q", &[("begin", "begin"), ("done", "done"), ("remind", "")]), |run: &Invocation| {
+        Ok(match run.action.as_str() {
+            "begin" => timer("t", "remind", run.accepted_at + 600),
+            _ => count(run),
+        })
+    })];
+    let mut world = World::with_limits(quests.into_iter().map(|(q, b)| (q, b as _)).collect(), limits);
+    world.add("u", "q").emit("u", "begin");
+    // What nobody is on is passed over fast, so a turn comes to the end of what it has read with time left.
+    for event in ["done", "nobody-is-on-it", "done"] {
+        for _ in 0..10 {
+            world.emit("u", event).sleep(20);
+        }
+    }
+    world.sleep(100_000).run();
+    let (last, before) = world.runs[2..].split_last().unwrap();
+    assert_eq!((last.as_str(), before.len()), ("q.remind@1600", 20), "{before:?}");
+}
+
+#[test]
 fn consequences_within_a_context_are_in_time_too() {
     let mut world = World::new(vec![
         (quest("a", &[("begin", "begin"), ("late", "")]), |run| {

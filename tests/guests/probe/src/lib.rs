@@ -45,6 +45,7 @@ const ACTIONS: &[&str] = &[
 
 impl Guest for Probe {
     fn define() -> Result<(), Error> {
+        println!("defining");
         definition::quest("probe")?;
         definition::describe("misbehaves on request")?;
         for action in ACTIONS {

@@ -46,7 +46,7 @@ fn unknown_functions_of_known_interfaces_are_refused_by_name() {
 #[test]
 fn later_patches_of_the_contract_load_when_they_need_nothing_new() {
     let imports = r#"(import "quest:host/random@0.1.9" (instance (export "unit" (func (result f64)))))"#;
-    let whole = Odd { imports, ..Odd::default() }.build();
+    let whole = Odd { imports, guest: "quest:host/guest@0.1.9", ..Odd::default() }.build();
     assert!(load(RuntimeSettings::default(), &whole).is_ok());
 }
 

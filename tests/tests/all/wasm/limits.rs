@@ -6,7 +6,7 @@ use quest_engine::{
     action::{Failure, FailureKind},
     model::Value,
 };
-use quest_host::wasm::{Registry, RuntimeSettings};
+use quest_host::wasm::{Registry, Runtime, RuntimeSettings};
 
 use super::{
     invocation,
@@ -22,13 +22,19 @@ const FRAMES: &str = "(func $innermost unreachable) (func $outer (call $innermos
 const TABLE: &str = "(table $t 1 funcref)";
 const GROW_TABLE: &str = "(drop (table.grow $t (ref.null func) (i32.const 1000000)))";
 
+/// Limits as they are by default, but for time: a busy machine must not end what is not about it.
 fn small() -> RuntimeSettings {
-    RuntimeSettings { action_ms_max: 50, define_ms_max: 50, instances_max: 4, ..RuntimeSettings::default() }
+    RuntimeSettings { action_ms_max: 60_000, define_ms_max: 60_000, instances_max: 4, ..RuntimeSettings::default() }
+}
+
+fn hasty() -> RuntimeSettings {
+    RuntimeSettings { action_ms_max: 50, define_ms_max: 50, ..small() }
 }
 
 fn perform(items: &str, perform: &str) -> Result<(), Failure> {
     let odd = Odd { items, perform, ..Odd::default() };
-    let (runtime, module) = load(small(), &odd.build()).unwrap();
+    let settings = if perform.contains(LOOP) { RuntimeSettings { define_ms_max: 60_000, ..hasty() } } else { small() };
+    let (runtime, module) = load(settings, &odd.build()).unwrap();
     runtime.invoke(&module, invocation("any")).result.map(|_| ())
 }
 
@@ -75,13 +81,14 @@ fn a_memory_that_meets_its_own_maximum_met_no_limit() {
 
 #[test]
 fn a_define_that_breaks_a_limit_says_so_with_a_hint() {
-    let said = "(call $log (i32.const 1) (i32.const 24) (i32.const 3))";
+    let said =
+        "(call $log (i32.const 1) (i32.const 16) (i32.const 3)) (call $log (i32.const 3) (i32.const 24) (i32.const 3))";
     for (items, body, code, says) in [
         (
             "",
             format!("{said} unreachable"),
             "define-trapped",
-            "in define; what it printed before is in the log; it said: own",
+            "in define; what it printed before is in the log; it said: odd | own",
         ),
         ("", LOOP.to_owned(), "define-timeout", "50 ms (limit define_ms_max)"),
         ("", format!("{GROW} unreachable"), "limit", "memory_bytes_max"),
@@ -91,7 +98,8 @@ fn a_define_that_breaks_a_limit_says_so_with_a_hint() {
         ("", "(return (i32.const 128))".to_owned(), "no-quest", "began no quest"),
     ] {
         let odd = Odd { items, define: &body, ..Odd::default() };
-        let error = load(small(), &odd.build()).err().unwrap();
+        let settings = if body == LOOP { hasty() } else { small() };
+        let error = load(settings, &odd.build()).err().unwrap();
         assert_eq!(error.code, code, "{body}: {error:?}");
         assert!(error.message.contains(says), "{body}: {error:?}");
         assert_eq!(error.hint.is_empty(), code == "define-failed" || code == "no-quest", "{error:?}");
@@ -190,4 +198,45 @@ fn more_runs_than_instances_are_told_to_come_again() {
     failures.sort_by(|one, other| one.code.cmp(&other.code));
     let seen = failures.map(|failure| (failure.code, failure.kind));
     assert_eq!(seen, [("busy".to_owned(), FailureKind::Transient), ("timeout".to_owned(), FailureKind::Transient)]);
+}
+
+#[test]
+fn settings_that_would_endanger_the_host_are_refused() {
+    for settings in
+        [RuntimeSettings { stack_bytes_max: 2 << 20, ..small() }, RuntimeSettings { instances_max: 0, ..small() }]
+    {
+        assert!(Runtime::new(settings).is_err());
+    }
+}
+
+#[test]
+fn an_error_of_the_guests_is_kept_in_part() {
+    let long =
+        "(i32.store (i32.const 200) (i32.const 0x4040)) (i32.store (i32.const 208) (i32.const 0x4040)) (i32.const 192)";
+    let failure = perform("", long).unwrap_err();
+    assert_eq!((failure.code.len(), failure.message.len()), (128, 8192));
+    let error = load(small(), &Odd { define: &format!("{long} return"), ..Odd::default() }.build()).err().unwrap();
+    assert_eq!((error.code.as_str(), error.message.len()), ("define-failed", 8192));
+}
+
+#[test]
+fn handles_are_bounded() {
+    // A quest that asks for one wait after the other, as it starts.
+    let imports = r#"
+        (import "wasi:io/poll@0.2.0" (instance $poll (export "pollable" (type (sub resource)))))
+        (alias export $poll "pollable" (type $pollable))
+        (import "wasi:clocks/monotonic-clock@0.2.0" (instance $clock
+          (alias outer 1 $pollable (type $p))
+          (export "pollable" (type $q (eq $p)))
+          (export "subscribe-duration" (func (param "when" u64) (result (own $q))))))"#;
+    let last = r#"
+        (core func $wait (canon lower (func $clock "subscribe-duration")))
+        (core module $Waits
+          (import "host" "wait" (func $wait (param i64) (result i32)))
+          (func $start (loop (drop (call $wait (i64.const 1))) (br 0)))
+          (start $start))
+        (core instance (instantiate $Waits (with "host" (instance (export "wait" (func $wait))))))"#;
+    let error = load(small(), &Odd { imports, last, ..Odd::default() }.build()).err().unwrap();
+    assert_eq!(error.code, "define-trapped", "{error:?}");
+    assert!(error.message.contains("table"), "{error:?}");
 }

@@ -15,6 +15,8 @@ pub struct Odd<'a> {
     pub define: &'a str,
     /// `perform`: an i32, `OK` or `OWN_ERROR`. Its parameters are the action's name, pointer and length.
     pub perform: &'a str,
+    /// The name that the quest is exported by.
+    pub guest: &'a str,
     /// Component items after everything else.
     pub last: &'a str,
 }
@@ -26,14 +28,22 @@ pub const OWN_ERROR: &str = "(i32.const 192)";
 
 impl Default for Odd<'_> {
     fn default() -> Self {
-        Odd { imports: "", memory: "(memory (export \"memory\") 1)", items: "", define: "", perform: OK, last: "" }
+        Odd {
+            imports: "",
+            memory: "(memory (export \"memory\") 1)",
+            items: "",
+            define: "",
+            perform: OK,
+            guest: "quest:host/guest@0.1.0",
+            last: "",
+        }
     }
 }
 
 impl Odd<'_> {
     /// The component.
     pub fn build(&self) -> Vec<u8> {
-        let Odd { imports, memory, items, define, perform, last } = self;
+        let Odd { imports, memory, items, define, perform, guest, last } = self;
         component(&format!(
             r#"(component
               {imports}
@@ -87,7 +97,7 @@ impl Odd<'_> {
                 (export "define" (func $define))
                 (export "init" (func $init))
                 (export "perform" (func $perform)))
-              (export "quest:host/guest@0.1.0" (instance $guest))
+              (export "{guest}" (instance $guest))
               {last})"#
         ))
     }
