@@ -30,7 +30,7 @@ pub(crate) struct Built {
 
 impl Built {
     fn leave_out(&mut self, folder: PathBuf, error: &anyhow::Error) {
-        let (code, message) = ("build".to_owned(), format!("{error:#}"));
+        let (code, message) = ("build-failed".to_owned(), format!("{error:#}"));
         self.left_out.push(Problem { file: folder, code, message, hint: String::new() });
     }
 }

@@ -9,24 +9,26 @@ use std::{
 use quest_host_tests::guests::root;
 
 /// Where codes are made.
-const SOURCES: [&str; 7] = [
+const SOURCES: [&str; 8] = [
     "host/engine/src/action",
     "host/engine/src/partition",
     "host/engine/src/query.rs",
     "host/src/wasm",
     "host/src/service",
     "host/src/api",
+    "host/src/cli/build.rs",
     "host/src/store/mod.rs",
 ];
-/// What looks like a code there, and is none: names of headers and threads.
-const NOT_CODES: [&str; 3] = ["idempotency-key", "last-event-id", "wasm-ticker"];
+/// What looks like a code there, and is none: names of headers, threads and formats.
+const NOT_CODES: [&str; 4] = ["idempotency-key", "last-event-id", "wasm-ticker", "json-render-diagnostics"];
 /// Calls whose literal is a code even if it is one word.
-const MAKERS: [&str; 8] = [
+const MAKERS: [&str; 9] = [
     "refuse(",
     "refusal(",
     "LoadError::new(",
     "Kind::Conflict,",
     "Kind::Full,",
+    "Kind::Unavailable,",
     "code: ",
     "UNAUTHORIZED,",
     "code.as_str() {",

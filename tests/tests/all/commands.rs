@@ -81,7 +81,6 @@ enum Step {
 use Step::{Once, Until};
 
 const SESSION: &[Step] = &[
-    Once(&["list"]),
     Once(&["ps"]),
     Once(&["vars", "user-1"]),
     Once(&["add", "user-1", "my_example_quest"]),
@@ -136,8 +135,11 @@ fn session(format: &str) -> String {
     let setup = setup(folder.path());
     let events = "{\"event_name\": \"test_event\", \"event_context\": \"eve\"}\n\nnot json\n{\"event_name\": 7}\n";
     std::fs::write(folder.path().join("events.jsonl"), events).unwrap();
+    // Of quests that are there for their own sake: the probe's actions are any test's.
+    let listed = folder.path().join("listed");
+    let listed = Setup::new(crate::EXE, &listed, &[guest("quest-counter"), guest("quest-onboarding")]).start();
+    let mut text = transcript(&["list"], &listed.cli(&["list", "--format", format]));
     let host = setup.start();
-    let mut text = String::new();
     let mut run = |args: &[&str], until: &str| {
         let output = eventually(&format!("{args:?} prints {until:?}"), || {
             let output = host.cli(&[args, &["--format", format]].concat());

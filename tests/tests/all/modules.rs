@@ -105,7 +105,7 @@ fn sources_that_do_not_build_are_named_and_the_others_served() {
     let list = setup.command().args(["list", "--format", "json", "--url", url]).output().unwrap();
     let list: serde_json::Value = serde_json::from_slice(&list.stdout).unwrap();
     let codes = list["problems"].as_array().unwrap().iter().map(|problem| problem["code"].as_str().unwrap());
-    assert_eq!(codes.collect::<Vec<_>>().iter().filter(|code| **code == "build").count(), 4, "{list}");
+    assert_eq!(codes.collect::<Vec<_>>().iter().filter(|code| **code == "build-failed").count(), 4, "{list}");
     assert!(said.contains("error[E0308]"), "the compiler's error is shown: {said}");
     assert!(said.contains("plain.wasm is NOT served: "), "it is built beside the broken one: {said}");
     assert!(said.contains("loaded my_example_quest"), "{said}");
