@@ -114,6 +114,7 @@ fn a_flood_lets_others_pass_and_keeps_its_own_order() {
     world.emit("calm", "e");
     world.turn(512);
     assert_eq!(world.n("calm", "q"), Some(2), "served within the flood's first turn");
+    assert_eq!(world.n("flood", "q"), Some(9), "its own share of that turn, and no more");
     world.emit("flood", "e").run();
     assert_eq!(world.n("flood", "q"), Some(102));
     let stamps: Vec<u64> = world

@@ -126,3 +126,16 @@ fn forget_leaves_no_key() {
     assert_eq!(world.keys_of("u"), Vec::<String>::new());
     assert_eq!(world.outcomes_of("u"), 1, "the answer of `forget` itself, until it is swept");
 }
+
+#[test]
+fn a_broadcast_meets_the_instances_that_were_there_when_it_was_reached() {
+    let mut world = World::new(vec![(quest("q", &[("x", "e")]), |run| Ok(count(run)))]);
+    world.add("old", "q").run();
+    world.add("new", "q").run();
+    let share = |reached| Body::Spread { quest: "q".to_owned(), name: "e".to_owned(), payload: Value::Null, reached };
+    // The partition reached it between the two adds.
+    world.accept("old", share(2)).accept("new", share(2)).run();
+    assert_eq!((world.n("old", "q"), world.n("new", "q")), (Some(2), Some(1)));
+    world.accept("new", share(3)).run();
+    assert_eq!(world.n("new", "q"), Some(2));
+}
