@@ -61,10 +61,7 @@ pub async fn open_store(settings: &Settings) -> anyhow::Result<(Arc<dyn Store>, 
 
 /// A registry with all modules of `files` loaded.
 pub fn load(settings: &Settings, files: &[PathBuf]) -> anyhow::Result<(Arc<Registry>, Vec<Loaded>, Vec<Problem>)> {
-    let wasm = RuntimeSettings {
-        cache: Some(settings.wasm.cache.clone().unwrap_or_else(|| settings.cache.clone())),
-        ..settings.wasm.clone()
-    };
+    let wasm = RuntimeSettings { cache: Some(settings.cache.clone()), ..settings.wasm.clone() };
     let runtime = Runtime::new(wasm)?;
     if let Some(why) = runtime.fallback() {
         tracing::warn!(why, "quests run slower than they could");

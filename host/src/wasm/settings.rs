@@ -12,7 +12,8 @@ use wasmtime::{Config, Enabled, InstanceAllocationStrategy, PoolingAllocationCon
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct RuntimeSettings {
-    /// Where compiled code is kept; none: it is compiled at each start.
+    /// Where compiled code is kept; none: it is compiled at each start. The host's setting `cache`.
+    #[serde(skip)]
     pub cache: Option<PathBuf>,
     /// Wall time of one action, in milliseconds. Ends endless loops; counts as a transient failure, since a machine may be busy.
     pub action_ms_max: u64,
