@@ -6,6 +6,7 @@ pub mod dispatcher;
 pub mod host;
 pub mod ingress;
 pub mod quests;
+mod replies;
 pub mod service;
 pub mod settings;
 pub mod store;

@@ -6,15 +6,17 @@ use std::{
 };
 
 use quest_engine::{
-    action::Variables,
     keys,
-    model::{Catalog, DeadLetter, Entry, Millis, Value},
+    model::{Catalog, DeadLetter, Entry, Millis},
     partition::{Chunk, LoadedContext, Partition, Start, Turn},
-    record::{Instance, Record, RelayCursor, Timer, Waiting},
+    record::{Record, RelayCursor},
 };
 
 use super::{Shared, owner::from_within};
-use crate::store::{Accept, Error, PartitionId, Read, Reply, Result, Store, Taken};
+use crate::{
+    replies::read,
+    store::{Accept, Error, PartitionId, Read, Result, Store, Taken},
+};
 
 /// Contexts read in one call: enough to share the round trip, not enough to block a store for long.
 const CONTEXTS_PER_READ: usize = 256;
@@ -24,18 +26,16 @@ const LIST_MAX: u64 = 1 << 20;
 /// What a new owner needs before its first turn.
 pub(super) async fn start(store: &dyn Store, partition: PartitionId) -> Result<Start> {
     let reads = vec![Read::Hash { key: keys::CURSORS.to_owned() }, Read::Set { key: keys::BACKLOGS.to_owned() }];
-    let mut replies = store.read(partition, reads).await?.into_iter();
-    let cursors: BTreeMap<Vec<u8>, Vec<u8>> = fields(replies.next()).into_iter().collect();
-    let backlogs = items(replies.next()).into_iter().map(text).collect();
+    let mut replies = read(store, partition, reads).await?;
+    let cursors: BTreeMap<String, Vec<u8>> = replies.fields().into_iter().collect();
+    let backlogs = replies.names();
     let relays: BTreeMap<u16, RelayCursor> = cursor(&cursors, keys::RELAYS)?;
     let waiting: Vec<u16> =
         relays.iter().filter(|(_, relay)| relay.first < relay.next).map(|(destination, _)| *destination).collect();
     let reads = waiting.iter().map(|destination| list(keys::relay(*destination), LIST_MAX)).collect();
-    let mut lists: BTreeMap<u16, Vec<Vec<u8>>> = waiting
-        .iter()
-        .copied()
-        .zip(store.read(partition, reads).await?.into_iter().map(|reply| items(Some(reply))))
-        .collect();
+    let mut replies = read(store, partition, reads).await?;
+    let mut lists: BTreeMap<u16, Vec<Vec<u8>>> =
+        waiting.iter().map(|destination| (*destination, replies.items())).collect();
     let outboxes = relays
         .into_iter()
         .map(|(destination, relay)| (destination, (relay, lists.remove(&destination).unwrap_or_default())));
@@ -91,8 +91,9 @@ pub(super) async fn turn(
         }
     }
     let reads = windows.iter().map(|(name, count)| list(keys::backlog(name), *count)).collect();
-    for ((name, _), reply) in windows.iter().zip(read(store, number, reads).await?) {
-        partition.load_backlog(name, waiting(items(Some(reply)))?);
+    let mut replies = read(store, number, reads).await?;
+    for (name, _) in &windows {
+        partition.load_backlog(name, replies.item_records()?);
     }
     let (dead, dead_of) = dead_letters(store, number, partition, &entries, &names).await?;
     let config = shared.options.config.clone();
@@ -149,8 +150,7 @@ pub(super) async fn broadcast_chunk(
     let count = shared.options.pace.broadcast_chunk;
     let after = after.map(String::into_bytes);
     let page = Read::SortedAfter { key: keys::contexts(&quest), after, count };
-    let contexts: Vec<String> =
-        items(store.read(number, vec![page]).await?.into_iter().next()).into_iter().map(text).collect();
+    let contexts = read(store, number, vec![page]).await?.names();
     let more = contexts.len() as u64 == count;
     Ok(Some(Chunk { number: number_in_log, entry, quest: Some(quest), contexts, more }))
 }
@@ -170,19 +170,13 @@ pub(super) async fn contexts(
                 Read::Length { key: keys::backlog(name) },
             ]
         });
-        let mut replies = store.read(partition, reads.collect()).await?.into_iter();
+        let mut replies = read(store, partition, reads.collect()).await?;
         let first = loaded.len();
         for name in names {
-            let instances = records::<Instance>(replies.next())?;
-            let timers = records::<Timer>(replies.next())?;
-            let timers = timers.into_iter().filter_map(|(field, timer)| {
-                let (quest, name) = field.split_once('.')?;
-                Some(((quest.to_owned(), name.to_owned()), timer))
-            });
             let context = LoadedContext {
-                instances: instances.into_iter().collect(),
-                timers: timers.collect(),
-                backlog: count(replies.next()),
+                instances: replies.records()?.into_iter().collect(),
+                timers: replies.timers()?.into_iter().collect(),
+                backlog: replies.count(),
                 ..LoadedContext::default()
             };
             loaded.push((name.clone(), context));
@@ -206,12 +200,12 @@ async fn load_instances(
             }
         }
     }
-    let mut replies = read(store, partition, reads).await?.into_iter();
+    let mut replies = read(store, partition, reads).await?;
     for (_, context) in contexts.iter_mut() {
         for (quest, instance) in &context.instances {
-            context.variables.insert(quest.clone(), variables(fields(replies.next()))?);
+            context.variables.insert(quest.clone(), replies.variables()?);
             if instance.held.is_some() {
-                context.held.insert(quest.clone(), waiting(items(replies.next()))?);
+                context.held.insert(quest.clone(), replies.item_records()?);
             }
         }
     }
@@ -229,18 +223,16 @@ async fn dead_letters(
     let dead = ids.iter().map(|id| Read::HashField { key: keys::DEAD.to_owned(), field: id.clone().into_bytes() });
     let dead_of =
         contexts.iter().map(|name| Read::SortedBelow { key: keys::dead_of(name), below: 1 << 53, count: LIST_MAX });
-    let mut replies = read(store, number, dead.chain(dead_of).collect()).await?.into_iter();
+    let mut replies = read(store, number, dead.chain(dead_of).collect()).await?;
     let mut letters = BTreeMap::new();
     for id in ids {
-        if let Some(Reply::Value(Some(bytes))) = replies.next() {
-            letters.insert(id, DeadLetter::from_bytes(&bytes).map_err(unusable)?);
+        if let Some(letter) = replies.record()? {
+            letters.insert(id, letter);
         }
     }
     let mut all = BTreeMap::new();
     for name in contexts {
-        if let Some(Reply::Scored(scored)) = replies.next() {
-            all.insert(name, scored.into_iter().map(|(id, _)| text(id)).collect());
-        }
+        all.insert(name, replies.scored().into_iter().map(|(id, _)| id).collect());
     }
     Ok((letters, all))
 }
@@ -250,52 +242,11 @@ pub(super) fn accept_from_within(entry: &Entry) -> Accept {
     from_within(entry.context.clone(), entry.to_bytes())
 }
 
-/// Decodes an instance's variables.
-pub(super) fn variables(fields: Vec<(Vec<u8>, Vec<u8>)>) -> Result<Variables> {
-    let decode = |(name, value): (Vec<u8>, Vec<u8>)| {
-        let value = Value::decode(&value).map_err(|error| Error::Unusable(format!("a variable: {error}")))?;
-        Ok((text(name), value))
-    };
-    fields.into_iter().map(decode).collect()
-}
-
-async fn read(store: &dyn Store, partition: PartitionId, reads: Vec<Read>) -> Result<Vec<Reply>> {
-    if reads.is_empty() { Ok(Vec::new()) } else { store.read(partition, reads).await }
-}
-
 fn list(key: String, count: u64) -> Read {
     Read::List { key, from: 0, count }
 }
 
-fn waiting(items: Vec<Vec<u8>>) -> Result<Vec<Waiting>> {
-    items.iter().map(|bytes| Waiting::from_bytes(bytes).map_err(unusable)).collect()
-}
-
-fn records<T: Record>(reply: Option<Reply>) -> Result<Vec<(String, T)>> {
-    let decode = |(name, bytes): (Vec<u8>, Vec<u8>)| Ok((text(name), T::from_bytes(&bytes).map_err(unusable)?));
-    fields(reply).into_iter().map(decode).collect()
-}
-
-fn cursor<T: Record + Default>(cursors: &BTreeMap<Vec<u8>, Vec<u8>>, field: &str) -> Result<T> {
-    cursors.get(field.as_bytes()).map_or_else(|| Ok(T::default()), |bytes| T::from_bytes(bytes).map_err(unusable))
-}
-
-fn fields(reply: Option<Reply>) -> Vec<(Vec<u8>, Vec<u8>)> {
-    if let Some(Reply::Fields(fields)) = reply { fields } else { Vec::new() }
-}
-
-fn items(reply: Option<Reply>) -> Vec<Vec<u8>> {
-    if let Some(Reply::Items(items)) = reply { items } else { Vec::new() }
-}
-
-fn count(reply: Option<Reply>) -> u64 {
-    if let Some(Reply::Count(count)) = reply { count } else { 0 }
-}
-
-fn text(bytes: Vec<u8>) -> String {
-    String::from_utf8(bytes).unwrap_or_else(|error| String::from_utf8_lossy(error.as_bytes()).into_owned())
-}
-
-fn unusable(error: impl std::fmt::Display) -> Error {
-    Error::Unusable(error.to_string())
+fn cursor<T: Record + Default>(cursors: &BTreeMap<String, Vec<u8>>, field: &str) -> Result<T> {
+    let decoded = cursors.get(field).map(|bytes| T::from_bytes(bytes)).transpose();
+    decoded.map(Option::unwrap_or_default).map_err(|error| Error::Unusable(error.to_string()))
 }

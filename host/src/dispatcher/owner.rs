@@ -12,7 +12,10 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use super::{News, Shared, load, relay::Relays, tidy::Broom, turns};
-use crate::store::{Accept, Bell, Commit, Committed, Error, Grant, PartitionId, Read, Reply, Result, Token};
+use crate::{
+    replies::read,
+    store::{Accept, Bell, Commit, Committed, Error, Grant, PartitionId, Read, Result, Token},
+};
 
 /// Why an owner stopped.
 enum End {
@@ -243,12 +246,9 @@ impl<'a> Owner<'a> {
             return Ok(());
         }
         let count = self.shared.options.limits.wakes_cached_max as u64;
-        let read = Read::SortedBelow { key: keys::TIMERS.to_owned(), below: 1 << 53, count };
-        let replies = self.shared.store.read(self.number, vec![read]).await?;
-        if let Some(Reply::Scored(earliest)) = replies.into_iter().next() {
-            let names = earliest.into_iter().map(|(member, at)| (String::from_utf8_lossy(&member).into_owned(), at));
-            self.state().refill_wakes(names.collect());
-        }
+        let earliest = Read::SortedBelow { key: keys::TIMERS.to_owned(), below: 1 << 53, count };
+        let mut replies = read(&*self.shared.store, self.number, vec![earliest]).await?;
+        self.state().refill_wakes(replies.scored());
         Ok(())
     }
 

@@ -6,12 +6,15 @@ use futures_util::future::try_join_all;
 use quest_engine::{
     keys,
     model::{DeadLetter, Millis},
-    record::{BroadcastCursor, Record as _},
+    record::BroadcastCursor,
 };
 use tokio::time::Instant;
 
 use super::Shared;
-use crate::store::{Error, PartitionId, Read, Reply, Result, Store};
+use crate::{
+    replies::read,
+    store::{PartitionId, Read, Result, Store},
+};
 
 /// Outcomes, or dead letters, that one turn removes: a commit stays small.
 const CHORES_MAX: u64 = 1_000;
@@ -69,12 +72,9 @@ impl Broom {
             Read::SortedBelow { key: keys::OUTCOMES_ORDER.to_owned(), below, count: CHORES_MAX },
             Read::Length { key: keys::DEAD_ORDER.to_owned() },
         ];
-        let mut replies = store.read(number, reads).await?.into_iter();
-        let outcomes = places(replies.next());
-        let dead = match replies.next() {
-            Some(Reply::Count(count)) => count.saturating_sub(pace.dead_max),
-            _ => 0,
-        };
+        let mut replies = read(store, number, reads).await?;
+        let outcomes: Vec<Vec<u8>> = replies.scored().into_iter().map(|(place, _)| place.into_bytes()).collect();
+        let dead = replies.count().saturating_sub(pace.dead_max);
         let dead = oldest_dead(store, number, dead.min(CHORES_MAX)).await?;
         if number == TRIMMER {
             self.trim(shared).await?;
@@ -110,32 +110,19 @@ impl Broom {
 
 /// The broadcast that a partition is at.
 async fn position(store: &dyn Store, partition: PartitionId) -> Result<u64> {
-    let read = Read::HashField { key: keys::CURSORS.to_owned(), field: keys::BROADCAST.as_bytes().to_vec() };
-    match store.read(partition, vec![read]).await?.into_iter().next() {
-        Some(Reply::Value(Some(bytes))) => {
-            BroadcastCursor::from_bytes(&bytes).map(|cursor| cursor.entry).map_err(|e| Error::Unusable(e.to_string()))
-        }
-        _ => Ok(0),
-    }
+    let field = keys::BROADCAST.as_bytes().to_vec();
+    let mut replies = read(store, partition, vec![Read::HashField { key: keys::CURSORS.to_owned(), field }]).await?;
+    Ok(replies.record::<BroadcastCursor>()?.unwrap_or_default().entry)
 }
 
 async fn oldest_dead(store: &dyn Store, number: PartitionId, count: u64) -> Result<Vec<DeadLetter>> {
     if count == 0 {
         return Ok(Vec::new());
     }
-    let read = Read::SortedBelow { key: keys::DEAD_ORDER.to_owned(), below: 1 << 53, count };
-    let ids = places(store.read(number, vec![read]).await?.into_iter().next());
-    let reads = ids.into_iter().map(|field| Read::HashField { key: keys::DEAD.to_owned(), field }).collect();
-    let letters = store.read(number, reads).await?.into_iter().filter_map(|reply| match reply {
-        Reply::Value(Some(bytes)) => Some(DeadLetter::from_bytes(&bytes).map_err(|e| Error::Unusable(e.to_string()))),
-        _ => None,
-    });
-    letters.collect()
-}
-
-fn places(reply: Option<Reply>) -> Vec<Vec<u8>> {
-    match reply {
-        Some(Reply::Scored(scored)) => scored.into_iter().map(|(member, _)| member).collect(),
-        _ => Vec::new(),
-    }
+    let oldest = Read::SortedBelow { key: keys::DEAD_ORDER.to_owned(), below: 1 << 53, count };
+    let ids = read(store, number, vec![oldest]).await?.scored();
+    let field =
+        |(id, _): &(String, u64)| Read::HashField { key: keys::DEAD.to_owned(), field: id.clone().into_bytes() };
+    let mut replies = read(store, number, ids.iter().map(field).collect()).await?;
+    ids.iter().filter_map(|_| replies.record().transpose()).collect()
 }

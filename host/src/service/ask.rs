@@ -1,13 +1,13 @@
 //! Calls, commands and queries: what has an answer.
 
-use std::{sync::Arc, time::Duration};
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use quest_engine::{
     action::{FailureKind, LogLine},
     keys,
-    model::{Body, Command, Entry, Outcome, ReplyTo, Value, check_context, check_name, partition_of},
+    model::{Body, Command, Entry, Outcome, ReplyTo, Value, check_context, check_name},
     query::{self, Question},
-    record::{Instance, Record as _, Timer},
+    record::Instance,
 };
 use serde_json::{Value as Json, json};
 use tokio::{sync::oneshot, time::Instant};
@@ -16,7 +16,7 @@ use super::{
     Error, Kind, Result, Service, draw_id,
     producer::{check_id, value},
 };
-use crate::store::{Read, Reply};
+use crate::store::Read;
 
 /// How often an answer is looked for although nobody told of it.
 const LOOK: Duration = Duration::from_millis(250);
@@ -122,11 +122,9 @@ impl Service {
 
     /// What became of a call, if that is known (still, or yet).
     pub async fn outcome(&self, context: &str, id: &str) -> Result<Option<Outcome>> {
-        let partition = partition_of(context, self.partitions);
-        let read = Read::HashField { key: keys::outcomes(context), field: id.as_bytes().to_vec() };
-        let replies = self.store.read(partition, vec![read]).await?;
-        let Some(Reply::Value(Some(bytes))) = replies.into_iter().next() else { return Ok(None) };
-        Outcome::from_bytes(&bytes).map(Some).map_err(|error| unreadable(&error))
+        let field = id.as_bytes().to_vec();
+        let reads = vec![Read::HashField { key: keys::outcomes(context), field }];
+        Ok(self.read_context(context, reads).await?.record()?)
     }
 
     /// Runs a query on committed state, here. Its log lines come with the answer.
@@ -149,34 +147,21 @@ impl Service {
             );
             return Err(error.hint("`quest-host list` shows the quests and their queries"));
         }
-        let partition = partition_of(context, self.partitions);
         let reads = vec![
             Read::Hash { key: keys::instances(context) },
             Read::Hash { key: keys::variables(context, quest) },
             Read::Hash { key: keys::timers(context) },
         ];
-        let mut replies = self.store.read(partition, reads).await?.into_iter().map(super::reads::fields);
-        let instances = replies.next().unwrap_or_default();
-        let variables = replies.next().unwrap_or_default();
-        let timers = replies.next().unwrap_or_default();
-        let active: Vec<String> = instances.iter().map(|(name, _)| name.clone()).collect();
-        let Some((_, record)) = instances.iter().find(|(name, _)| name == quest) else {
-            return Err(Error::new(
-                Kind::NotFound,
-                "not-active",
-                format!("the context does not have the quest {quest:?}"),
-            ));
+        let mut replies = self.read_context(context, reads).await?;
+        let mut instances: BTreeMap<String, Instance> = replies.records()?.into_iter().collect();
+        let active: Vec<String> = instances.keys().cloned().collect();
+        let Some(instance) = instances.remove(quest) else {
+            let message = format!("the context does not have the quest {quest:?}");
+            return Err(Error::new(Kind::NotFound, "not-active", message));
         };
-        let instance = Instance::from_bytes(record).map_err(|error| unreadable(&error))?;
-        let variables = variables
-            .into_iter()
-            .map(|(name, value)| Ok((name, Value::decode(&value).map_err(|error| unreadable(&error))?)));
-        let variables = Arc::new(variables.collect::<Result<_>>()?);
-        let timers = timers.into_iter().filter_map(|(field, bytes)| {
-            let name = field.strip_prefix(quest)?.strip_prefix('.')?.to_owned();
-            Some((name, Timer::from_bytes(&bytes).ok()?.due))
-        });
-        let timers = Arc::new(timers.collect());
+        let variables = Arc::new(replies.variables()?);
+        let timers = replies.timers()?.into_iter().filter(|((owner, _), _)| owner == quest);
+        let timers = Arc::new(timers.map(|((_, name), timer)| (name, timer.due)).collect());
         let config = self.config.get(quest).cloned().unwrap_or_default();
         let (quests, context) = (Arc::clone(&self.quests), context.to_owned());
         let (quest, query) = (quest.to_owned(), query.to_owned());
@@ -237,8 +222,4 @@ pub(crate) fn outcome_json(outcome: &Outcome) -> Json {
 
 fn invalid(error: &dyn std::fmt::Display) -> Error {
     Error::new(Kind::Invalid, "invalid-request", error.to_string())
-}
-
-fn unreadable(error: &dyn std::fmt::Display) -> Error {
-    Error::new(Kind::Unavailable, "store-unusable", error.to_string())
 }

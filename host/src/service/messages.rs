@@ -13,7 +13,10 @@ use serde_json::Value as Json;
 use tokio::time::Instant;
 
 use super::{Error, Kind, Result, Service};
-use crate::store::{Read, Reply};
+use crate::{
+    replies::{Replies, read},
+    store::Read,
+};
 
 /// How often messages of other hosts are looked for while a reader waits.
 const LOOK: Duration = Duration::from_millis(200);
@@ -91,16 +94,13 @@ impl Service {
         let share = (max / behind.len().max(1)).max(1) as u64;
         let reads = behind.iter().map(|(partition, first)| {
             let from = positions[usize::from(*partition)].saturating_sub(*first);
-            let read = Read::List { key: keys::MESSAGES.to_owned(), from, count: share };
-            self.store.read(*partition, vec![read])
+            read(&*self.store, *partition, vec![Read::List { key: keys::MESSAGES.to_owned(), from, count: share }])
         });
         let (mut messages, mut missed) = (Vec::new(), 0);
         let replies = try_join_all(reads).await?;
-        for ((partition, _), replies) in behind.iter().zip(replies) {
+        for ((partition, _), mut replies) in behind.iter().zip(replies) {
             let position = &mut positions[usize::from(*partition)];
-            let Some(Reply::Items(items)) = replies.into_iter().next() else { continue };
-            for bytes in items {
-                let message = Message::from_bytes(&bytes).map_err(|error| unreadable(&error))?;
+            for message in replies.item_records::<Message>()? {
                 // The list may have been trimmed between the two reads: each message says its own number.
                 if message.number < *position {
                     continue;
@@ -116,19 +116,14 @@ impl Service {
     /// The numbers of the messages that each partition holds.
     async fn stretches(&self) -> Result<Vec<Stretch>> {
         let field = |name: &str| Read::HashField { key: keys::CURSORS.to_owned(), field: name.as_bytes().to_vec() };
-        let reads = (0..self.partitions)
-            .map(|partition| self.store.read(partition, vec![field(keys::MESSAGES_FIRST), field(keys::MESSAGES_NEXT)]));
-        let number = |reply: Option<Reply>| match reply {
-            Some(Reply::Value(Some(bytes))) => u64::from_bytes(&bytes).map_err(|error| unreadable(&error)),
-            _ => Ok(0),
+        let reads = (0..self.partitions).map(|partition| {
+            read(&*self.store, partition, vec![field(keys::MESSAGES_FIRST), field(keys::MESSAGES_NEXT)])
+        });
+        let stretch = |mut replies: Replies| {
+            let mut number = || Ok::<_, Error>(replies.record::<u64>()?.unwrap_or_default());
+            Ok(Stretch { first: number()?, end: number()? })
         };
-        let replies = try_join_all(reads).await?.into_iter();
-        replies
-            .map(|replies| {
-                let mut replies = replies.into_iter();
-                Ok(Stretch { first: number(replies.next())?, end: number(replies.next())? })
-            })
-            .collect()
+        try_join_all(reads).await?.into_iter().map(stretch).collect()
     }
 
     fn positions(&self, cursor: Option<&str>) -> Result<Vec<u64>> {
@@ -162,8 +157,4 @@ impl From<Message> for PublishedMessage {
 
 fn encode(positions: &[u64]) -> String {
     URL_SAFE_NO_PAD.encode(positions.to_vec().to_bytes())
-}
-
-fn unreadable(error: &dyn std::fmt::Display) -> Error {
-    Error::new(Kind::Unavailable, "store-unusable", error.to_string())
 }

@@ -7,14 +7,17 @@ use std::{
 
 use quest_engine::{
     keys,
-    model::{DeadLetter, Value, check_context, partition_of},
-    record::{Instance, Record as _, Timer},
+    model::{DeadLetter, check_context, partition_of},
+    record::{Instance, Timer},
 };
 use serde::Serialize;
 use serde_json::{Value as Json, json};
 
 use super::{Error, Kind, Result, Service};
-use crate::store::{PartitionId, Read, Reply};
+use crate::{
+    replies::{Replies, read},
+    store::{PartitionId, Read},
+};
 
 /// Rows that one read of an index gives.
 const PAGE: u64 = 1_000;
@@ -77,10 +80,10 @@ pub struct DeadView {
 impl Service {
     /// A context's instances.
     pub async fn instances_of(&self, context: &str) -> Result<Vec<InstanceView>> {
-        let read = Read::Hash { key: keys::instances(context) };
-        let replies = self.read_context(context, vec![read]).await?;
-        let records = replies.into_iter().next().map(fields).unwrap_or_default();
-        records.into_iter().map(|(quest, bytes)| instance_view(context, quest, &bytes)).collect()
+        let reads = vec![Read::Hash { key: keys::instances(context) }];
+        let mut records = self.read_context(context, reads).await?.records::<Instance>()?;
+        records.sort_unstable_by(|(one, _), (other, _)| one.cmp(other));
+        Ok(records.into_iter().map(|(quest, record)| instance_view(context, &quest, record)).collect())
     }
 
     /// Instances of one quest, or of all served, in all contexts; at most `max`.
@@ -95,18 +98,16 @@ impl Service {
             for quest in &quests {
                 let mut after = None;
                 while found.len() < max {
-                    let page = Read::SortedAfter { key: keys::contexts(quest), after: after.clone(), count: PAGE };
-                    let contexts = items(self.store.read(partition, vec![page]).await?.into_iter().next());
-                    let Some(last) = contexts.last().cloned() else { break };
-                    after = Some(last);
-                    let names: Vec<String> = contexts.into_iter().map(text).collect();
+                    let page = Read::SortedAfter { key: keys::contexts(quest), after, count: PAGE };
+                    let names = read(&*self.store, partition, vec![page]).await?.names();
+                    let Some(last) = names.last() else { break };
+                    after = Some(last.clone().into_bytes());
                     let reads = names
                         .iter()
                         .map(|name| Read::HashField { key: keys::instances(name), field: quest.clone().into_bytes() });
-                    for (name, reply) in names.iter().zip(self.store.read(partition, reads.collect()).await?) {
-                        if let Reply::Value(Some(bytes)) = reply {
-                            found.push(instance_view(name, quest.clone(), &bytes)?);
-                        }
+                    let mut replies = read(&*self.store, partition, reads.collect()).await?;
+                    for name in &names {
+                        found.extend(replies.record()?.map(|record| instance_view(name, quest, record)));
                     }
                 }
             }
@@ -120,52 +121,46 @@ impl Service {
         let quests: Vec<String> =
             self.instances_of(context).await?.into_iter().map(|instance| instance.quest).collect();
         let reads = quests.iter().map(|quest| Read::Hash { key: keys::variables(context, quest) }).collect();
-        let replies = if quests.is_empty() { Vec::new() } else { self.read_context(context, reads).await? };
+        let mut replies = self.read_context(context, reads).await?;
         let mut all = BTreeMap::new();
-        for (quest, reply) in quests.into_iter().zip(replies) {
-            let decode = |(name, bytes): (String, Vec<u8>)| {
-                let value = Value::decode(&bytes).map_err(|error| unreadable(&error))?;
-                Ok((name, value.to_json_lossy()))
-            };
-            all.insert(quest, fields(reply).into_iter().map(decode).collect::<Result<_>>()?);
+        for quest in quests {
+            let variables = replies.variables()?.into_iter();
+            all.insert(quest, variables.map(|(name, value)| (name, value.to_json_lossy())).collect());
         }
         Ok(all)
     }
 
     /// The timers of a context, soonest first.
     pub async fn timers_of(&self, context: &str) -> Result<Vec<TimerView>> {
-        let read = Read::Hash { key: keys::timers(context) };
-        let replies = self.read_context(context, vec![read]).await?;
-        let mut timers = Vec::new();
-        for (field, bytes) in replies.into_iter().next().map(fields).unwrap_or_default() {
-            let timer = Timer::from_bytes(&bytes).map_err(|error| unreadable(&error))?;
-            let Some((quest, name)) = field.split_once('.') else { continue };
-            timers.push(TimerView {
-                context: context.to_owned(),
-                quest: quest.to_owned(),
-                timer: name.to_owned(),
-                action: timer.action,
-                due: timer.due,
-                payload: timer.payload.to_json_lossy(),
-            });
-        }
+        let reads = vec![Read::Hash { key: keys::timers(context) }];
+        let timers = self.read_context(context, reads).await?.timers()?.into_iter();
+        let mut timers: Vec<TimerView> = timers.map(|(name, timer)| timer_view(context, name, timer)).collect();
         timers.sort_by_key(|timer| timer.due);
         Ok(timers)
     }
 
     /// The timers of all contexts, soonest first; at most `max`.
     pub async fn timers(&self, max: usize) -> Result<Vec<TimerView>> {
-        let mut due: Vec<(u64, String)> = Vec::new();
+        let mut due: Vec<(u64, PartitionId, String)> = Vec::new();
         for partition in 0..self.partitions {
-            let read = Read::SortedBelow { key: keys::TIMERS.to_owned(), below: 1 << 53, count: max as u64 };
-            if let Some(Reply::Scored(scored)) = self.store.read(partition, vec![read]).await?.into_iter().next() {
-                due.extend(scored.into_iter().map(|(name, at)| (at, text(name))));
-            }
+            let index = Read::SortedBelow { key: keys::TIMERS.to_owned(), below: 1 << 53, count: max as u64 };
+            let scored = read(&*self.store, partition, vec![index]).await?.scored();
+            due.extend(scored.into_iter().map(|(name, at)| (at, partition, name)));
         }
+        // Each context of the index has a timer, or a retry: those of the soonest `max` contexts are enough.
         due.sort_unstable();
+        due.truncate(max);
+        let mut by_partition: BTreeMap<PartitionId, Vec<String>> = BTreeMap::new();
+        for (_, partition, name) in due {
+            by_partition.entry(partition).or_default().push(name);
+        }
         let mut timers = Vec::new();
-        for (_, context) in due.into_iter().take(max) {
-            timers.extend(self.timers_of(&context).await?);
+        for (partition, names) in by_partition {
+            let reads = names.iter().map(|name| Read::Hash { key: keys::timers(name) }).collect();
+            let mut replies = read(&*self.store, partition, reads).await?;
+            for context in &names {
+                timers.extend(replies.timers()?.into_iter().map(|(name, timer)| timer_view(context, name, timer)));
+            }
         }
         timers.sort_by_key(|timer| timer.due);
         timers.truncate(max);
@@ -184,18 +179,13 @@ impl Service {
         let index = context.map_or_else(|| keys::DEAD_ORDER.to_owned(), keys::dead_of);
         let mut found = Vec::new();
         for partition in partitions {
-            let read = Read::SortedBelow { key: index.clone(), below: 1 << 53, count: max as u64 };
-            let Some(Reply::Scored(ids)) = self.store.read(partition, vec![read]).await?.into_iter().next() else {
-                continue;
-            };
-            if ids.is_empty() {
-                continue;
-            }
-            let reads = ids.into_iter().map(|(id, _)| Read::HashField { key: keys::DEAD.to_owned(), field: id });
-            for reply in self.store.read(partition, reads.collect()).await? {
-                if let Reply::Value(Some(bytes)) = reply {
-                    found.push(dead_view(&DeadLetter::from_bytes(&bytes).map_err(|error| unreadable(&error))?));
-                }
+            let oldest = Read::SortedBelow { key: index.clone(), below: 1 << 53, count: max as u64 };
+            let ids = read(&*self.store, partition, vec![oldest]).await?.scored();
+            let reads: Vec<Read> = ids.into_iter().map(|(id, _)| dead_letter(id)).collect();
+            let count = reads.len();
+            let mut replies = read(&*self.store, partition, reads).await?;
+            for _ in 0..count {
+                found.extend(replies.record::<DeadLetter>()?.as_ref().map(dead_view));
             }
         }
         found.sort_by_key(|dead| dead.died_at);
@@ -213,28 +203,38 @@ impl Service {
         if partition >= self.partitions {
             return Err(missing());
         }
-        let read = Read::HashField { key: keys::DEAD.to_owned(), field: id.as_bytes().to_vec() };
-        match self.store.read(partition, vec![read]).await?.into_iter().next() {
-            Some(Reply::Value(Some(bytes))) => {
-                Ok(dead_view(&DeadLetter::from_bytes(&bytes).map_err(|error| unreadable(&error))?))
-            }
-            _ => Err(missing()),
-        }
+        let mut replies = read(&*self.store, partition, vec![dead_letter(id.to_owned())]).await?;
+        replies.record::<DeadLetter>()?.as_ref().map(dead_view).ok_or_else(missing)
     }
 
-    async fn read_context(&self, context: &str, reads: Vec<Read>) -> Result<Vec<Reply>> {
+    /// Reads of one context.
+    pub(super) async fn read_context(&self, context: &str, reads: Vec<Read>) -> Result<Replies> {
         check_context(context).map_err(|error| Error::new(Kind::Invalid, "invalid-request", error.to_string()))?;
-        Ok(self.store.read(partition_of(context, self.partitions), reads).await?)
+        Ok(read(&*self.store, partition_of(context, self.partitions), reads).await?)
     }
 }
 
-fn instance_view(context: &str, quest: String, bytes: &[u8]) -> Result<InstanceView> {
-    let record = Instance::from_bytes(bytes).map_err(|error| unreadable(&error))?;
+fn dead_letter(id: String) -> Read {
+    Read::HashField { key: keys::DEAD.to_owned(), field: id.into_bytes() }
+}
+
+fn instance_view(context: &str, quest: &str, record: Instance) -> InstanceView {
     let held = record.held.map(|held| {
         json!({"retry_at": held.retry_at, "attempts": held.attempts, "code": held.code, "message": held.message})
     });
-    let context = context.to_owned();
-    Ok(InstanceView { context, quest, instance: record.id, version: record.version, added_at: record.added_at, held })
+    let (context, quest) = (context.to_owned(), quest.to_owned());
+    InstanceView { context, quest, instance: record.id, version: record.version, added_at: record.added_at, held }
+}
+
+fn timer_view(context: &str, (quest, name): (String, String), timer: Timer) -> TimerView {
+    TimerView {
+        context: context.to_owned(),
+        quest,
+        timer: name,
+        action: timer.action,
+        due: timer.due,
+        payload: timer.payload.to_json_lossy(),
+    }
 }
 
 fn dead_view(dead: &DeadLetter) -> DeadView {
@@ -265,26 +265,6 @@ fn dead_view(dead: &DeadLetter) -> DeadView {
         attempts: dead.attempts,
         entry,
     }
-}
-
-/// The fields of a hash, by name.
-pub(super) fn fields(reply: Reply) -> Vec<(String, Vec<u8>)> {
-    let Reply::Fields(fields) = reply else { return Vec::new() };
-    let mut named: Vec<(String, Vec<u8>)> = fields.into_iter().map(|(name, value)| (text(name), value)).collect();
-    named.sort_unstable();
-    named
-}
-
-fn items(reply: Option<Reply>) -> Vec<Vec<u8>> {
-    if let Some(Reply::Items(items)) = reply { items } else { Vec::new() }
-}
-
-fn text(bytes: Vec<u8>) -> String {
-    String::from_utf8_lossy(&bytes).into_owned()
-}
-
-fn unreadable(error: &dyn std::fmt::Display) -> Error {
-    Error::new(Kind::Unavailable, "store-unusable", error.to_string())
 }
 
 /// This machine's clock; for queries only, which are not part of any order.

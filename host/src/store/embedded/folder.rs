@@ -17,7 +17,7 @@ const FORMAT: u32 = 1;
 pub struct Folder {
     path: PathBuf,
     /// Holds the lock; the operating system gives it up when the process ends, however it ends.
-    _lock: File,
+    lock: File,
 }
 
 impl Folder {
@@ -25,7 +25,7 @@ impl Folder {
     pub fn open(path: &Path) -> Result<Self> {
         fs::create_dir_all(path).map_err(|error| failed("create", path, &error))?;
         let lock = lock(path)?;
-        let folder = Self { path: path.to_owned(), _lock: lock };
+        let folder = Self { path: path.to_owned(), lock };
         folder.check_format()?;
         Ok(folder)
     }
@@ -67,6 +67,15 @@ impl Folder {
             File::open(&self.path)?.sync_all()
         };
         write().map_err(|error| failed("write", path, &error))
+    }
+}
+
+impl Drop for Folder {
+    fn drop(&mut self) {
+        // Closing is not enough: a child process that is just being started may still have a copy of the file open.
+        if let Err(error) = self.lock.unlock() {
+            tracing::debug!(%error, "the data folder's lock ends with the process");
+        }
     }
 }
 
