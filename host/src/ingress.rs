@@ -38,8 +38,6 @@ const LOOK_MIN: Duration = Duration::from_millis(5);
 const LOOK_MAX: Duration = Duration::from_millis(250);
 /// The pause before a full inbox, or a store that does not answer, is tried again.
 const PAUSE: Duration = Duration::from_millis(200);
-/// The name under which inboxes remember the list's numbers.
-const SOURCE: &str = "list";
 
 /// What a mover needs.
 pub struct Mover {
@@ -79,6 +77,7 @@ impl Mover {
 
     /// Moves while the lease is held.
     async fn hold(&self, list: &IngressList<'_>, token: Token, stop: &CancellationToken) -> Result<()> {
+        let stream = list.stream().await?;
         let period = Duration::from_millis(self.lease_ms / 3);
         let mut renewed = Instant::now();
         let mut look = LOOK_MIN;
@@ -96,8 +95,8 @@ impl Mover {
                 continue;
             }
             look = LOOK_MIN;
-            let (sorted, rejected) = self.sort(base, &entries);
-            if !self.move_all(sorted).await? {
+            let (sorted, rejected) = self.sort(&stream, base, &entries);
+            if !self.move_all(&stream, sorted).await? {
                 wait(stop, PAUSE).await;
                 continue;
             }
@@ -112,7 +111,7 @@ impl Mover {
         Ok(())
     }
 
-    fn sort(&self, base: u64, entries: &[Vec<u8>]) -> (Sorted, Vec<Rejected>) {
+    fn sort(&self, stream: &str, base: u64, entries: &[Vec<u8>]) -> (Sorted, Vec<Rejected>) {
         let (mut sorted, mut rejected) = (Sorted::default(), Vec::new());
         for (index, bytes) in (0u64..).zip(entries) {
             let number = base + index;
@@ -120,8 +119,9 @@ impl Mover {
             match parsed.and_then(|event| produce(&event, self.accept.payload_bytes_max).map_err(|error| error.message))
             {
                 Ok(Produced { accept, is_broadcast: true, .. }) => {
-                    // The log has no cursor for the list: the number is the entry's id there.
-                    let id = Some(format!("{SOURCE}:{number}"));
+                    // The log has no cursor for the list: the number is the entry's id there, unless it has one of its own. A control
+                    // character before it, which no producer's id may hold.
+                    let id = accept.id.clone().or_else(|| Some(format!("\u{1}{stream}:{number}")));
                     sorted.broadcasts.push(Accept { id, from_outside: false, ..accept });
                 }
                 Ok(Produced { accept, .. }) => {
@@ -135,11 +135,11 @@ impl Mover {
     }
 
     /// Whether everything arrived; what did is recognised when it comes again.
-    async fn move_all(&self, sorted: Sorted) -> Result<bool> {
+    async fn move_all(&self, stream: &str, sorted: Sorted) -> Result<bool> {
         let mut whole = true;
         for (partition, entries) in sorted.inboxes {
             let last = entries.last().map_or(0, |(number, _)| number + 1);
-            let (source, stream) = (SOURCE.to_owned(), SOURCE.to_owned());
+            let (source, stream) = (format!("list:{}", self.list), stream.to_owned());
             let relay = Relay { source, stream, expected: None, entries };
             match self.store.relay(partition, relay, self.accept.bounds()).await? {
                 Relayed::Upto { next, .. } => whole &= next >= last,

@@ -62,6 +62,8 @@ pub fn relay(destination: u16) -> String {
     format!("{destination}.relay")
 }
 
+/// Set: quests that a context of the partition has, or had. What broadcasts go through beside the quests that are served.
+pub const QUESTS: &str = "quests";
 /// Set: ids of all living instances of the partition.
 pub const ACTIVE_INSTANCES: &str = "active_quest_instances";
 /// Sorted set: context to the time at which its next timer or retry is due.

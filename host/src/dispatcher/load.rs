@@ -25,10 +25,11 @@ const LIST_MAX: u64 = 1 << 20;
 
 /// What a new owner needs before its first turn.
 pub(super) async fn start(store: &dyn Store, partition: PartitionId) -> Result<Start> {
-    let reads = vec![Read::Hash { key: keys::CURSORS.to_owned() }, Read::Set { key: keys::BACKLOGS.to_owned() }];
+    let set = |key: &str| Read::Set { key: key.to_owned() };
+    let reads = vec![Read::Hash { key: keys::CURSORS.to_owned() }, set(keys::BACKLOGS), set(keys::QUESTS)];
     let mut replies = read(store, partition, reads).await?;
     let cursors: BTreeMap<String, Vec<u8>> = replies.fields().into_iter().collect();
-    let backlogs = replies.names();
+    let (backlogs, quests) = (replies.names(), replies.names());
     let relays: BTreeMap<u16, RelayCursor> = cursor(&cursors, keys::RELAYS)?;
     let waiting: Vec<u16> =
         relays.iter().filter(|(_, relay)| relay.first < relay.next).map(|(destination, _)| *destination).collect();
@@ -46,6 +47,7 @@ pub(super) async fn start(store: &dyn Store, partition: PartitionId) -> Result<S
         broadcast: cursor(&cursors, keys::BROADCAST)?,
         outboxes: outboxes.collect(),
         backlogs,
+        quests,
         is_new: false,
     })
 }
@@ -126,12 +128,28 @@ pub(super) async fn broadcast_chunk(
     }
     let position = partition.broadcast_position();
     let store = &*shared.store;
-    let (first, entries) = store.broadcasts(position, 1).await.inspect_err(|_| hint.store(true, Ordering::Release))?;
-    if first > position {
-        let missed = partition.skip_broadcasts(first);
+    let log = match store.broadcasts(position, 1).await {
+        Ok(log) => log,
+        Err(error) => {
+            // Of a cluster, the log's node may be down: the partition's own work goes on.
+            hint.store(true, Ordering::Release);
+            tracing::debug!(partition = number, %error, "cannot look at the broadcast log");
+            return Ok(None);
+        }
+    };
+    if log.first > position {
+        let missed = partition.skip_broadcasts(log.first);
         tracing::error!(partition = number, missed, "broadcasts were trimmed before this partition had seen them");
     }
-    let Some((_, bytes)) = entries.into_iter().next() else { return Ok(None) };
+    if log.end < position {
+        Shared::count(&shared.counters.regressions, 1);
+        let lost = position - log.end;
+        tracing::error!(partition = number, lost, "store_regressed: the broadcast log lost its latest entries");
+        partition.rewind_broadcasts(log.end);
+        hint.store(true, Ordering::Release);
+        return Ok(None);
+    }
+    let Some((_, bytes)) = log.entries.into_iter().next() else { return Ok(None) };
     // There is one, and perhaps more behind it.
     hint.store(true, Ordering::Release);
     let number_in_log = partition.broadcast_position();

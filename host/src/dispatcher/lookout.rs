@@ -9,9 +9,6 @@ use tokio_util::sync::CancellationToken;
 use super::Shared;
 use crate::store::{PartitionId, Result};
 
-/// Broadcasts that one look counts; with more of them it goes on at the next.
-const BROADCASTS: u64 = 1_024;
-
 /// Looks until `stop`.
 pub(super) async fn run(shared: Arc<Shared>, stop: CancellationToken) {
     let period = Duration::from_millis(shared.options.pace.idle_poll_ms.max(10));
@@ -34,10 +31,11 @@ async fn look(shared: &Shared, broadcasts_seen: &mut u64) -> Result<()> {
     for (partition, _) in owned.iter().zip(counts).filter(|(_, count)| *count > 0) {
         shared.wake(*partition);
     }
-    let (first, entries) = shared.store.broadcasts(*broadcasts_seen, BROADCASTS).await?;
-    if !entries.is_empty() {
+    let end = shared.store.broadcasts(0, 0).await?.end;
+    // Not only a higher one: a log that was rolled back grows again.
+    if end != *broadcasts_seen {
         shared.wake_for_broadcasts();
     }
-    *broadcasts_seen = first + entries.len() as u64;
+    *broadcasts_seen = end;
     Ok(())
 }

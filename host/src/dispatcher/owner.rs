@@ -142,7 +142,7 @@ impl<'a> Owner<'a> {
         self.refill_wakes().await?;
         let pace = &shared.options.pace;
         let due = self.state().next_wake().filter(|at| *at < self.store_now());
-        let fence = due.map(|at| at + 1);
+        let fence = due.map(|at| at.saturating_add(1));
         let Some(taken) = store.take(self.number, self.token, self.consumed, pace.turn_entries_max, fence).await?
         else {
             return Ok(Turned::End(End::Lost));
@@ -157,18 +157,22 @@ impl<'a> Owner<'a> {
         let chores = self.broom.look(shared, self.number, taken.now).await?;
         let is_idle = count == 0 && agenda.is_empty() && broadcast.is_none() && chores.is_empty();
         if is_idle && !self.state().has_unsaved() {
-            let moved = self.relay().await?;
+            let moved = self.relay().await;
             return Ok(if moved { Turned::Worked } else { Turned::Idle });
         }
         let turn = load::turn(shared, self.number, self.state(), taken, horizon, agenda, broadcast, catalog).await?;
         let Some(partition) = self.partition.take() else { return Ok(Turned::End(End::Lost)) };
         let (partition, batch) = turns::run(shared, partition, turn, chores).await?;
         self.partition = Some(partition);
+        if count == 0 && batch.changes_nothing() {
+            // Due by the partition's clock, not yet by the store's.
+            return Ok(Turned::Idle);
+        }
         if let Some(end) = self.commit(count, batch, stop).await? {
             return Ok(Turned::End(end));
         }
         self.state().evict();
-        self.relay().await?;
+        self.relay().await;
         Ok(Turned::Worked)
     }
 
@@ -236,8 +240,8 @@ impl<'a> Owner<'a> {
         }
     }
 
-    async fn relay(&mut self) -> Result<bool> {
-        let Some(partition) = self.partition.as_mut() else { return Ok(false) };
+    async fn relay(&mut self) -> bool {
+        let Some(partition) = self.partition.as_mut() else { return false };
         self.relays.carry(self.shared, self.number, partition).await
     }
 
@@ -254,7 +258,10 @@ impl<'a> Owner<'a> {
 
     /// Waits until there may be work: a bell (the lookout rings it too), a due time, a blocked relay, or something to sweep.
     async fn rest(&mut self, stop: &CancellationToken) {
-        let due = self.state().next_wake().map(|at| Duration::from_millis((at + 1).saturating_sub(self.store_now())));
+        let due = self
+            .state()
+            .next_wake()
+            .map(|at| Duration::from_millis(at.saturating_add(1).saturating_sub(self.store_now())));
         let sweep = self.broom.due_in(self.shared);
         let wait = due.into_iter().chain(self.relays.blocked_for()).fold(sweep, Duration::min);
         // Cancel-safe: a token, a notification (kept until it is taken) and a timer.

@@ -27,7 +27,7 @@ pub(super) async fn run(
         while let Some(invocation) = partition.next() {
             partition.complete(quests.invoke(invocation));
             actions += 1;
-            if began.elapsed() > budget {
+            if began.elapsed() > budget && partition.is_between_runs() {
                 break;
             }
         }

@@ -78,10 +78,8 @@ impl Service {
         let id = id.unwrap_or_else(draw_id);
         let reply = Some(ReplyTo { host: self.host.clone() });
         let entry = Entry { context: context.to_owned(), id, hops: 0, reply, body };
-        let answered = self.waiters.wait(context, &entry.id);
-        let outcome = self.ask_and_wait(&entry, is_remembered, answered, wait).await;
-        self.waiters.leave(&entry.id);
-        match outcome? {
+        let (answered, _waits) = self.waiters.wait(context, &entry.id);
+        match self.ask_and_wait(&entry, is_remembered, answered, wait).await? {
             Outcome::Answered(value) => Ok(Answered { id: entry.id, value }),
             Outcome::Failed { code, message } => Err(failed(code, message)),
         }

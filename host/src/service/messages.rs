@@ -15,7 +15,7 @@ use tokio::time::Instant;
 use super::{Error, Kind, Result, Service};
 use crate::{
     replies::{Replies, read},
-    store::Read,
+    store::{PartitionId, Read},
 };
 
 /// How often messages of other hosts are looked for while a reader waits.
@@ -92,19 +92,14 @@ impl Service {
         fastrand::shuffle(&mut behind);
         behind.truncate(max);
         let share = (max / behind.len().max(1)).max(1) as u64;
-        let reads = behind.iter().map(|(partition, first)| {
-            let from = positions[usize::from(*partition)].saturating_sub(*first);
-            read(&*self.store, *partition, vec![Read::List { key: keys::MESSAGES.to_owned(), from, count: share }])
-        });
+        let reads = behind
+            .iter()
+            .map(|(partition, first)| self.slice(*partition, positions[usize::from(*partition)], *first, share));
         let (mut messages, mut missed) = (Vec::new(), 0);
-        let replies = try_join_all(reads).await?;
-        for ((partition, _), mut replies) in behind.iter().zip(replies) {
+        let slices = try_join_all(reads).await?;
+        for ((partition, _), slice) in behind.iter().zip(slices) {
             let position = &mut positions[usize::from(*partition)];
-            for message in replies.item_records::<Message>()? {
-                // The list may have been trimmed between the two reads: each message says its own number.
-                if message.number < *position {
-                    continue;
-                }
+            for message in slice {
                 missed += message.number - *position;
                 *position = message.number + 1;
                 messages.push(PublishedMessage::from(message));
@@ -113,11 +108,27 @@ impl Service {
         Ok(Page { messages, cursor: encode(positions), missed })
     }
 
+    /// Messages of one partition from `position` on, at most `count`. The list may be trimmed between the look at its first number and
+    /// this, so both are read again at one moment; a list that is trimmed each time is left for the next page, and nothing is missed.
+    async fn slice(&self, partition: PartitionId, position: u64, mut first: u64, count: u64) -> Result<Vec<Message>> {
+        const TRIES: usize = 4;
+        for _ in 0..TRIES {
+            let from = position.saturating_sub(first);
+            let list = Read::List { key: keys::MESSAGES.to_owned(), from, count };
+            let mut replies = read(&*self.store, partition, vec![cursor(keys::MESSAGES_FIRST), list]).await?;
+            let now_first = replies.record::<u64>()?.unwrap_or_default();
+            if position.saturating_sub(now_first) == from {
+                return Ok(replies.item_records()?);
+            }
+            first = now_first;
+        }
+        Ok(Vec::new())
+    }
+
     /// The numbers of the messages that each partition holds.
     async fn stretches(&self) -> Result<Vec<Stretch>> {
-        let field = |name: &str| Read::HashField { key: keys::CURSORS.to_owned(), field: name.as_bytes().to_vec() };
         let reads = (0..self.partitions).map(|partition| {
-            read(&*self.store, partition, vec![field(keys::MESSAGES_FIRST), field(keys::MESSAGES_NEXT)])
+            read(&*self.store, partition, vec![cursor(keys::MESSAGES_FIRST), cursor(keys::MESSAGES_NEXT)])
         });
         let stretch = |mut replies: Replies| {
             let mut number = || Ok::<_, Error>(replies.record::<u64>()?.unwrap_or_default());
@@ -153,6 +164,11 @@ impl From<Message> for PublishedMessage {
             at: message.at,
         }
     }
+}
+
+/// One of a partition's own counters.
+fn cursor(field: &str) -> Read {
+    Read::HashField { key: keys::CURSORS.to_owned(), field: field.as_bytes().to_vec() }
 }
 
 fn encode(positions: &[u64]) -> String {

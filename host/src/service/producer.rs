@@ -81,7 +81,8 @@ pub(super) fn accept(entry: &Entry, is_remembered: bool) -> Accept {
         context: entry.context.clone(),
         id: is_remembered.then(|| entry.id.clone()),
         digest: if is_remembered { digest(entry) } else { Vec::new() },
-        from_outside: true,
+        // An operator must be able to drop things when everything is full.
+        from_outside: !matches!(entry.body, Body::Operate(_)),
         bytes: entry.to_bytes(),
     }
 }

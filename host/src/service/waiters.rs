@@ -21,14 +21,12 @@ struct Waiter {
 }
 
 impl Waiters {
-    /// Waits for the answer of a call. Whoever went away is dropped at the next answer of that id.
-    pub(super) fn wait(&self, context: &str, id: &str) -> oneshot::Receiver<Option<Outcome>> {
+    /// Waits for the answer of a call, as long as what comes with it lives: a caller may go away at any moment.
+    pub(super) fn wait(&self, context: &str, id: &str) -> (oneshot::Receiver<Option<Outcome>>, Waits<'_>) {
         let (told, answer) = oneshot::channel();
         let mut by_id = self.by_id.lock();
-        let waiters = by_id.entry(id.to_owned()).or_default();
-        waiters.retain(|waiter| !waiter.told.is_closed());
-        waiters.push(Waiter { context: context.to_owned(), told });
-        answer
+        by_id.entry(id.to_owned()).or_default().push(Waiter { context: context.to_owned(), told });
+        (answer, Waits { waiters: self, id: id.to_owned() })
     }
 
     /// An answer was committed by this host.
@@ -50,14 +48,21 @@ impl Waiters {
             let _ = waiter.told.send(None);
         }
     }
+}
 
-    /// Nobody waits for that id here any more.
-    pub(super) fn leave(&self, id: &str) {
-        let mut by_id = self.by_id.lock();
-        if let Some(waiters) = by_id.get_mut(id) {
+/// That somebody waits: over when it is dropped (after the receiver).
+pub(super) struct Waits<'a> {
+    waiters: &'a Waiters,
+    id: String,
+}
+
+impl Drop for Waits<'_> {
+    fn drop(&mut self) {
+        let mut by_id = self.waiters.by_id.lock();
+        if let Some(waiters) = by_id.get_mut(&self.id) {
             waiters.retain(|waiter| !waiter.told.is_closed());
             if waiters.is_empty() {
-                by_id.remove(id);
+                by_id.remove(&self.id);
             }
         }
     }
@@ -71,7 +76,8 @@ mod tests {
     #[test]
     fn an_answer_reaches_those_who_wait_for_it() {
         let waiters = Waiters::default();
-        let (mut one, mut two, mut other) = (waiters.wait("c", "x"), waiters.wait("c", "x"), waiters.wait("d", "x"));
+        let ((mut one, _one), (mut two, _two)) = (waiters.wait("c", "x"), waiters.wait("c", "x"));
+        let (mut other, _other) = waiters.wait("d", "x");
         let outcome = Outcome::Answered(Value::Integer(1));
         let (host, context, id) = ("h".to_owned(), "c".to_owned(), "x".to_owned());
         waiters.answered(Answered { host, context, id, outcome: outcome.clone() });
@@ -80,8 +86,9 @@ mod tests {
         waiters.look("x");
         assert_eq!(other.try_recv(), Ok(None));
         assert!(waiters.by_id.lock().is_empty());
-        drop(waiters.wait("c", "y"));
-        waiters.leave("y");
+        let (answer, waits) = waiters.wait("c", "y");
+        drop(answer);
+        drop(waits);
         assert!(waiters.by_id.lock().is_empty());
     }
 }

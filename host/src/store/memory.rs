@@ -20,7 +20,7 @@ use quest_engine::model::Millis;
 use tokio::sync::broadcast;
 
 use super::{
-    Accept, AcceptBounds, Acceptance, BELLS_MAX, Bell, Commit, Committed, DEFAULT_IDS_WINDOW_MS, Grant, Member,
+    Accept, AcceptBounds, Acceptance, BELLS_MAX, Bell, Commit, Committed, DEFAULT_IDS_WINDOW_MS, Grant, Log, Member,
     PartitionId, Read, Relay, Relayed, Reply, Report, Result, Store, Taken, Token,
     ordered::{
         Machine,
@@ -192,7 +192,7 @@ impl Store for Memory {
         Ok(answer)
     }
 
-    async fn broadcasts(&self, from: u64, count: u64) -> Result<(u64, Vec<(Millis, Vec<u8>)>)> {
+    async fn broadcasts(&self, from: u64, count: u64) -> Result<Log> {
         self.step(|_, pairs, _| Machine::broadcasts(pairs, from, count))
     }
 

@@ -142,6 +142,9 @@ pub struct Grant {
     pub clock: Millis,
 }
 
+/// Bytes that one `take` gives, about: what a turn loads at once stays small, however large the entries are.
+pub const TAKE_BYTES_MAX: usize = 4 << 20;
+
 /// An entry's bytes, with its stamp before them.
 pub type Stamped = (Millis, Vec<u8>);
 
@@ -156,6 +159,17 @@ pub struct Taken {
     pub entries: Vec<Stamped>,
     /// How many more stand behind them.
     pub behind: u64,
+}
+
+/// A part of the broadcast log.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Log {
+    /// The number of the first entry given; larger than asked for if the log was trimmed past it.
+    pub first: u64,
+    /// The entries with their stamps.
+    pub entries: Vec<Stamped>,
+    /// The number that the next entry will have.
+    pub end: u64,
 }
 
 /// One atomic change of a partition.
@@ -348,7 +362,7 @@ pub trait Store: Send + Sync + 'static {
     /// Gives a lease up if it is still held. Rings `Bell::Released`.
     async fn release(&self, partition: PartitionId, token: Token) -> Result<()>;
 
-    /// Reads the inbox from entry number `from` on, at most `count`. With `fence`, and if the store's clock has reached it, the
+    /// Reads the inbox from entry number `from` on, at most `count`, and about [`TAKE_BYTES_MAX`] bytes (one entry at the least). With `fence`, and if the store's clock has reached it, the
     /// partition's clock is raised to the store's in the same step: what is accepted later has a stamp of at least `fence`. None if
     /// the token is not the owner's.
     async fn take(
@@ -376,8 +390,8 @@ pub trait Store: Send + Sync + 'static {
     /// Appends to the broadcast log, with the same rules as `accept` (`context_max` does not apply). Rings `Bell::Broadcast`.
     async fn broadcast(&self, entry: Accept, bounds: AcceptBounds) -> Result<Acceptance>;
 
-    /// Reads the broadcast log from entry number `from` on: the number of the first entry given (larger than `from` if the log was trimmed past it), and the entries with their stamps.
-    async fn broadcasts(&self, from: u64, count: u64) -> Result<(u64, Vec<Stamped>)>;
+    /// Reads the broadcast log from entry number `from` on, at most `count` entries.
+    async fn broadcasts(&self, from: u64, count: u64) -> Result<Log>;
 
     /// Drops the broadcast log's entries below `upto`, and ids older than `ids_before`.
     async fn trim_broadcasts(&self, upto: u64, ids_before: Millis) -> Result<()>;

@@ -38,22 +38,29 @@ impl Partition {
         missed
     }
 
+    /// The log lost its latest entries: it goes on at its end, where the next one will be.
+    pub fn rewind_broadcasts(&mut self, end: u64) {
+        if end < self.broadcast.entry {
+            self.broadcast = BroadcastCursor { entry: end, within: None };
+            self.dirty.insert(keys::BROADCAST);
+        }
+    }
+
     /// Whose contexts the next chunk needs: a quest, and the context to begin after. None: nobody is left.
     pub fn broadcast_wanted(&self, entry: &Entry, catalog: &Catalog) -> Option<(String, Option<String>)> {
         let Body::Emit { name, .. } = &entry.body else { return None };
         match &self.broadcast.within {
             Some(place) => Some((place.quest.clone(), place.after.clone())),
-            None => subscribed_after(catalog, name, "").map(|quest| (quest, None)),
+            None => self.subscribed_after(catalog, name, "").map(|quest| (quest, None)),
         }
     }
 
     /// Makes a chunk into the entries of this turn, and moves the cursor.
     pub(super) fn spread(&mut self, chunk: Option<Chunk>, horizon: Millis, catalog: &Catalog) -> Vec<(Millis, Entry)> {
         let Some(chunk) = chunk.filter(|chunk| chunk.number == self.broadcast.entry) else { return Vec::new() };
-        let Body::Emit { name, payload } = &chunk.entry.body else { return Vec::new() };
         self.dirty.insert(keys::BROADCAST);
         let done = BroadcastCursor { entry: chunk.number + 1, within: None };
-        let Some(quest) = chunk.quest else {
+        let (Body::Emit { name, payload }, Some(quest)) = (&chunk.entry.body, chunk.quest) else {
             self.broadcast = done;
             return Vec::new();
         };
@@ -63,7 +70,7 @@ impl Partition {
         };
         let next = match chunk.more {
             true => Some((quest.clone(), chunk.contexts.last().cloned())),
-            false => subscribed_after(catalog, name, &quest).map(|quest| (quest, None)),
+            false => self.subscribed_after(catalog, name, &quest).map(|quest| (quest, None)),
         };
         self.broadcast = match next {
             Some((quest, after)) => {
@@ -81,10 +88,12 @@ impl Partition {
         };
         chunk.contexts.into_iter().map(|context| (horizon, share(context))).collect()
     }
-}
 
-/// The first quest, after `after` in order of name, with an action on the event.
-fn subscribed_after(catalog: &Catalog, event: &str, after: &str) -> Option<String> {
-    let mut subscribed = catalog.quests().filter(|quest| quest.name.as_str() > after);
-    subscribed.find(|quest| quest.actions_on(event).next().is_some()).map(|quest| quest.name.clone())
+    /// The first quest, after `after` in order of name, with an action on the event; or that is not served now, so that nobody knows.
+    fn subscribed_after(&self, catalog: &Catalog, event: &str, after: &str) -> Option<String> {
+        let served = catalog.quests().filter(|quest| quest.actions_on(event).next().is_some());
+        let unknown = self.quests.iter().filter(|quest| catalog.get(quest).is_none());
+        let names = served.map(|quest| &quest.name).chain(unknown);
+        names.filter(|name| name.as_str() > after).min().cloned()
+    }
 }

@@ -199,12 +199,10 @@ impl Context {
         self.backlog_stored > self.backlog.len() as u64
     }
 
-    /// Erases the context's own state; what waits in inbox and backlog stays.
-    pub(super) fn erase(&mut self) {
+    /// Erases the context's own state, and gives what was held; what waits in inbox and backlog stays.
+    pub(super) fn erase(&mut self) -> Vec<Waiting> {
         let quests: Vec<_> = self.instances.keys().cloned().collect();
-        for quest in quests {
-            self.remove_instance(&quest);
-        }
+        quests.iter().flat_map(|quest| self.remove_instance(quest)).collect()
     }
 
     /// Ends a turn: what was not processed becomes backlog, and every difference becomes writes.

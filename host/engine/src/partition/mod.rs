@@ -59,6 +59,8 @@ pub struct Start {
     pub outboxes: BTreeMap<u16, (RelayCursor, Vec<Vec<u8>>)>,
     /// [`crate::keys::BACKLOGS`].
     pub backlogs: Vec<String>,
+    /// [`crate::keys::QUESTS`].
+    pub quests: Vec<String>,
     /// Whether the store's index of due times is known to be empty (a new partition without a store).
     pub is_new: bool,
 }
@@ -78,6 +80,7 @@ pub struct Partition {
     outboxes: BTreeMap<u16, Outbox>,
     contexts: BTreeMap<String, Context>,
     backlogs: BTreeSet<String>,
+    quests: BTreeSet<String>,
     /// Where the rotation over the backlogs stands.
     rotation: String,
     wakes: Wakes,
@@ -104,6 +107,7 @@ impl Partition {
             outboxes: BTreeMap::new(),
             contexts: BTreeMap::new(),
             backlogs: start.backlogs.into_iter().collect(),
+            quests: start.quests.into_iter().collect(),
             rotation: String::new(),
             wakes: if start.is_new { Wakes::default() } else { Wakes::unread() },
             turns: 0,

@@ -37,9 +37,9 @@ impl Partition {
     }
 
     fn forget(&mut self, context: &mut Context, name: &str) {
-        context.erase();
-        context.ready.clear();
-        context.routed.clear();
+        let mut waiting = context.erase();
+        waiting.extend(std::mem::take(&mut context.ready).into_values());
+        waiting.extend(context.routed.drain(..));
         let Some(progress) = self.progress.as_mut() else { return };
         progress.batch.dead.retain(|dead| dead.entry.context != name);
         let ids = progress.dead_of.remove(name).unwrap_or_default();
@@ -50,6 +50,9 @@ impl Partition {
         writes.push(Write::Delete { key: format!("{name}.ids") });
         writes.push(Write::Delete { key: keys::dead_of(name) });
         writes.push(Write::Delete { key: keys::outcomes(name) });
+        for waiting in waiting {
+            self.answer_failed(&waiting.entry, "forgotten", "the context was forgotten while this waited");
+        }
     }
 
     fn retry_dead(&mut self, context: &mut Context, name: &str, id: &str) -> Result<(), Refused> {
@@ -86,12 +89,18 @@ impl Partition {
     }
 
     fn move_timer(&mut self, context: &mut Context, quest: &str, timer: &str, due: Millis) -> Result<(), Refused> {
+        if due > DUE_MAX {
+            return Err(("out-of-range", format!("a timer is due at {DUE_MAX} at the latest, in Unix milliseconds")));
+        }
         let taken = take(context, quest, timer)?;
-        let sequence = self.place();
+        let sequence = self.next_sequence();
         context.set_timer((quest.to_owned(), timer.to_owned()), Some(Timer { due, sequence, ..taken }));
         Ok(())
     }
 }
+
+/// Further than any clock reckons, and what every store can sort.
+const DUE_MAX: Millis = (1 << 53) - 1;
 
 type Refused = (&'static str, String);
 

@@ -33,11 +33,14 @@ pub(super) struct Outbox {
     entries: VecDeque<Vec<u8>>,
     appended: usize,
     trimmed: u64,
+    /// The number behind all that earlier owners can have sent: as it was found stored.
+    found: u64,
 }
 
 impl Outbox {
     pub(super) fn load(cursor: RelayCursor, entries: Vec<Vec<u8>>) -> Self {
-        Self { cursor, entries: entries.into(), appended: 0, trimmed: 0 }
+        let found = cursor.next;
+        Self { cursor, entries: entries.into(), appended: 0, trimmed: 0, found }
     }
 
     pub(super) fn len(&self) -> usize {
@@ -57,6 +60,12 @@ impl Partition {
                 entries: outbox.entries.iter().take(max).cloned().collect(),
             })
             .collect()
+    }
+
+    /// The number below which an earlier owner may have sent entries to this destination. One that has more than that has them of
+    /// commits which the store of this partition lost.
+    pub fn relay_found(&self, destination: u16) -> u64 {
+        self.outboxes.get(&destination).map_or(0, |outbox| outbox.found)
     }
 
     /// The destination has everything below `next`; the next commit drops it here. Gives how many entries were dropped.

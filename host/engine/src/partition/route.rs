@@ -5,8 +5,10 @@ use std::collections::VecDeque;
 use super::{Happened, Happening, Partition, context::Context};
 use crate::{
     action::Seed,
+    keys,
     model::{Body, Cause, Entry, Value},
     record::{Instance, Waiting},
+    write::Write,
 };
 
 impl Partition {
@@ -53,10 +55,12 @@ impl Partition {
         let instances: Vec<(String, String)> =
             context.instances.iter().map(|(quest, live)| (quest.clone(), live.record.id.clone())).collect();
         let before = context.routed.len();
+        let mut waits = false;
         for (quest, instance) in instances {
+            waits |= catalog.get(&quest).is_none();
             self.deliver_on(context, waiting, &quest, &instance, name, payload);
         }
-        if context.routed.len() == before {
+        if context.routed.len() == before && !waits {
             self.happened(Happening::of(waiting, Happened::Ignored { reason: "nobody-is-on-it" }));
         }
     }
@@ -72,7 +76,9 @@ impl Partition {
         payload: &Value,
     ) {
         let catalog = self.catalog();
-        let Some(definition) = catalog.get(quest) else { return };
+        let Some(definition) = catalog.get(quest) else {
+            return self.wait_for_quest(context, quest, waiting, name, payload);
+        };
         for action in definition.actions_on(name) {
             let delivery = delivery(&waiting.entry, (quest, action, instance), Cause::Event, name, payload);
             context.routed.push_back(Waiting { stamp: waiting.stamp, counted: false, entry: delivery });
@@ -97,6 +103,12 @@ impl Partition {
         // Random in effect: the owner's nonce and the place in the order name each add once.
         let parts = [self.nonce.as_str(), &added.to_string(), &waiting.entry.context, quest, &waiting.entry.id];
         let id = Seed::of(&parts).hex(8);
+        if self.quests.insert(quest.to_owned())
+            && let Some(progress) = self.progress.as_mut()
+        {
+            let member = quest.as_bytes().to_vec();
+            progress.batch.writes.push(Write::SetAdd { key: keys::QUESTS.to_owned(), member });
+        }
         context.insert_instance(
             quest,
             Instance { id: id.clone(), version, added, added_at: waiting.stamp, starting: true, held: None },

@@ -100,8 +100,20 @@ impl Partition {
             .map(|(quest, _)| quest.clone())
             .collect();
         for quest in due {
-            self.release(context, &quest);
+            if self.waits_for_code(context, &quest) {
+                let at = now + self.limits.unserved_wait_ms;
+                context
+                    .change_record(&quest, |record| record.held.iter_mut().for_each(|held| held.retry_at = Some(at)));
+            } else {
+                self.release(context, &quest);
+            }
         }
+    }
+
+    /// Whether no code that may run this instance is served now.
+    fn waits_for_code(&self, context: &Context, quest: &str) -> bool {
+        let version = context.instances.get(quest).map_or(0, |live| live.record.version);
+        self.catalog().get(quest).is_none_or(|definition| definition.version < version)
     }
 
     fn release(&mut self, context: &mut Context, quest: &str) {
@@ -269,7 +281,7 @@ impl Partition {
                 due: set.due,
                 payload: set.payload,
                 set_by: waiting.entry.id.clone(),
-                sequence: self.place(),
+                sequence: self.next_sequence(),
             });
             context.set_timer((quest.clone(), timer), timer_set);
         }
@@ -349,6 +361,25 @@ impl Partition {
             return self.bury(&waiting, "held-full", &message, Vec::new());
         }
         context.hold(quest, waiting);
+    }
+
+    /// An event for an instance whose quest is not served now: which actions are on it shows when its code is back.
+    pub(super) fn wait_for_quest(
+        &mut self,
+        context: &mut Context,
+        quest: &str,
+        waiting: &Waiting,
+        name: &str,
+        payload: &Value,
+    ) {
+        let reached = self.sequence + 1;
+        let body = Body::Spread { quest: quest.to_owned(), name: name.to_owned(), payload: payload.clone(), reached };
+        let entry = Entry { reply: None, body, ..waiting.entry.clone() };
+        let waiting = Waiting { stamp: waiting.stamp, counted: false, entry };
+        if context.instances.get(quest).is_some_and(|live| live.record.held.is_some()) {
+            return self.hold(context, quest, waiting);
+        }
+        self.wait_for_code(context, quest, waiting, "quest-not-served", "no module serves this quest now");
     }
 
     fn wait_for_code(

@@ -60,6 +60,13 @@ pub struct Batch {
     pub happenings: Vec<Happening>,
 }
 
+impl Batch {
+    /// Whether committing it would change nothing.
+    pub fn changes_nothing(&self) -> bool {
+        self.writes.is_empty() && self.settled.is_empty() && self.accept.is_empty()
+    }
+}
+
 /// An answer that was stored, and who waits for it.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Answered {
@@ -166,12 +173,13 @@ impl Partition {
                 agenda.push_back(name.to_owned());
             }
         };
+        // In rotation before what is new: a context that floods would come first each time, and a turn may end early.
+        turn.agenda.iter().for_each(|name| touch(name));
         for (stamp, entry) in turn.entries {
             touch(&entry.context);
             let context = self.contexts.entry(entry.context.clone()).or_default();
             context.incoming.push_back(Waiting { stamp, counted: true, entry });
         }
-        turn.agenda.iter().for_each(|name| touch(name));
         for (stamp, entry) in self.spread(turn.broadcast, turn.horizon, &turn.catalog) {
             touch(&entry.context);
             let context = self.contexts.entry(entry.context.clone()).or_default();
@@ -222,9 +230,19 @@ impl Partition {
         }
     }
 
+    /// Whether the turn may end here: not between an `upgrade` and its action, which would have to upgrade again in the next, and for
+    /// ever if that takes longer than a turn.
+    pub fn is_between_runs(&self) -> bool {
+        self.progress.as_ref().is_none_or(|progress| progress.running.is_none())
+    }
+
     /// Ends the turn. What it could not process becomes backlog.
     pub fn finish(&mut self) -> Batch {
         let Some(mut progress) = self.progress.take() else { return Batch::default() };
+        // Cut short: the next turn goes on behind the context that was served last.
+        if let Some(in_hand) = progress.agenda.pop_front() {
+            self.rotation = in_hand;
+        }
         let mut writes = Vec::new();
         // A turn may end between an `upgrade` and its action: the delivery comes again, whole.
         if let Some((name, waiting)) = progress.running.take().map(Running::into_waiting)

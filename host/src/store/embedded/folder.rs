@@ -23,7 +23,7 @@ pub struct Folder {
 impl Folder {
     /// Makes the folder if needed, locks it and checks its format.
     pub fn open(path: &Path) -> Result<Self> {
-        fs::create_dir_all(path).map_err(|error| failed("create", path, &error))?;
+        create(path).map_err(|error| failed("create", path, &error))?;
         let lock = lock(path)?;
         let folder = Self { path: path.to_owned(), lock };
         folder.check_format()?;
@@ -77,6 +77,12 @@ impl Drop for Folder {
             tracing::debug!(%error, "the data folder's lock ends with the process");
         }
     }
+}
+
+/// Makes the folder for this user alone: what users' variables hold is nobody else's business.
+fn create(path: &Path) -> std::io::Result<()> {
+    use std::os::unix::fs::DirBuilderExt as _;
+    fs::DirBuilder::new().recursive(true).mode(0o700).create(path)
 }
 
 fn lock(folder: &Path) -> Result<File> {

@@ -24,8 +24,8 @@ use self::{
     writer::{Disk, TIME, Writer, failed},
 };
 use super::{
-    Accept, AcceptBounds, Acceptance, BELLS_MAX, Bell, Commit, Committed, Durability, Grant, Member, Open, PartitionId,
-    Read, Relay, Relayed, Reply, Report, Result, Store, Taken, Token,
+    Accept, AcceptBounds, Acceptance, BELLS_MAX, Bell, Commit, Committed, Durability, Grant, Log, Member, Open,
+    PartitionId, Read, Relay, Relayed, Reply, Report, Result, Store, Taken, Token,
     memory::Clock,
     open::other_partitions,
     ordered::{
@@ -212,7 +212,7 @@ impl Store for Embedded {
         Ok(step)
     }
 
-    async fn broadcasts(&self, from: u64, count: u64) -> Result<(u64, Vec<(Millis, Vec<u8>)>)> {
+    async fn broadcasts(&self, from: u64, count: u64) -> Result<Log> {
         Machine::broadcasts(&self.disk.snapshot(), from, count)
     }
 

@@ -80,7 +80,7 @@ fn collect(found: fjall::Iter, limit: usize) -> Result<Vec<Pair>> {
 }
 
 /// Runs a step; what it gives answers the caller once the group is durable, or failed.
-type Step = Box<dyn FnOnce(&mut Machine, &mut dyn PairsMut, Millis) -> Answer + Send>;
+type Step = Box<dyn FnOnce(&mut Machine, &mut Overlay<'_, Disk>, Millis) -> Answer + Send>;
 type Answer = Box<dyn FnOnce(std::result::Result<(), String>) + Send>;
 
 /// The handle to the thread. Dropping it ends the thread once it has done what waits.
@@ -112,8 +112,14 @@ impl Writer {
     ) -> Result<T> {
         let gone = || Error::Unavailable("the store is closing".to_owned());
         let (reply, answer) = oneshot::channel();
-        let boxed: Step = Box::new(move |machine, pairs, now| {
-            let done = step(machine, pairs, now);
+        let boxed: Step = Box::new(move |machine, group, now| {
+            // On changes of its own: a step that fails midway leaves nothing in the group.
+            let mut own = Overlay::new(&*group);
+            let done = step(machine, &mut own, now);
+            if done.is_ok() {
+                let changes = own.into_changes();
+                group.take_in(changes);
+            }
             Box::new(move |durable| {
                 // A caller that went away needs no answer.
                 let _ = reply.send(match durable {

@@ -20,8 +20,8 @@ use self::{
     pairs::{Pairs, PairsMut},
 };
 use super::{
-    Accept, AcceptBounds, Acceptance, Commit, Committed, Grant, Member, PartitionId, Read, Relay, Relayed, Reply,
-    Result, Taken, Token,
+    Accept, AcceptBounds, Acceptance, Commit, Committed, Grant, Log, Member, PartitionId, Read, Relay, Relayed, Reply,
+    Result, TAKE_BYTES_MAX, Taken, Token,
 };
 
 /// The broadcast log is laid out as one more partition's inbox; no store has so many partitions.
@@ -82,13 +82,18 @@ impl Machine {
         nonce: u64,
         ttl_ms: u64,
     ) -> Result<Option<Grant>> {
-        if self.leases.get(&partition).is_some_and(|(_, until)| now < *until) {
-            return Ok(None);
-        }
-        let epoch = name(partition, keys::EPOCH).number(pairs)? + 1;
-        name(partition, keys::EPOCH).set_number(pairs, epoch);
-        let token = Token { epoch, nonce };
-        self.leases.insert(partition, (token, now + ttl_ms));
+        let token = match self.leases.get(&partition).filter(|(_, until)| now < *until) {
+            // The same call again: the same grant.
+            Some((token, _)) if token.nonce == nonce => *token,
+            Some(_) => return Ok(None),
+            None => {
+                let epoch = name(partition, keys::EPOCH).number(pairs)? + 1;
+                name(partition, keys::EPOCH).set_number(pairs, epoch);
+                let token = Token { epoch, nonce };
+                self.leases.insert(partition, (token, now + ttl_ms));
+                token
+            }
+        };
         let (consumed, _) = numbers(pairs, partition)?;
         let clock = name(partition, keys::CLOCK).number(pairs)?;
         Ok(Some(Grant { token, head: change::head(pairs, partition)?, consumed, clock }))
@@ -135,12 +140,20 @@ impl Machine {
     pub fn taken(pairs: &dyn Pairs, now: Millis, partition: PartitionId, from: u64, count: u64) -> Result<Taken> {
         let (first, next) = numbers(pairs, partition)?;
         let from = from.max(first);
-        let limit = usize::try_from(count).unwrap_or(usize::MAX);
-        let entries = name(partition, keys::INBOX)
-            .range(pairs, from, limit)?
-            .into_iter()
-            .map(stamped)
-            .collect::<Result<Vec<_>>>()?;
+        let (mut entries, mut bytes) = (Vec::new(), 0);
+        // In parts, so that large entries end it near the bound; small ones are read by the second part whole.
+        while (entries.len() as u64) < count && bytes < TAKE_BYTES_MAX {
+            let fit =
+                if entries.is_empty() { 16 } else { ((TAKE_BYTES_MAX - bytes) * entries.len()).div_ceil(bytes.max(1)) };
+            let limit = usize::try_from(count - entries.len() as u64).unwrap_or(usize::MAX).min(fit);
+            let part = name(partition, keys::INBOX).range(pairs, from + entries.len() as u64, limit)?;
+            let is_last = part.len() < limit;
+            bytes += part.iter().map(Vec::len).sum::<usize>();
+            entries.extend(part.into_iter().map(stamped).collect::<Result<Vec<_>>>()?);
+            if is_last {
+                break;
+            }
+        }
         let clock = name(partition, keys::CLOCK).number(pairs)?;
         let behind = next.saturating_sub(from.saturating_add(entries.len() as u64));
         Ok(Taken { now, clock, behind, entries })
@@ -218,9 +231,9 @@ impl Machine {
     }
 
     /// See `Store::broadcasts`.
-    pub fn broadcasts(pairs: &dyn Pairs, from: u64, count: u64) -> Result<(u64, Vec<super::Stamped>)> {
-        let (first, _) = numbers(pairs, LOG)?;
-        Ok((from.max(first), Self::taken(pairs, 0, LOG, from, count)?.entries))
+    pub fn broadcasts(pairs: &dyn Pairs, from: u64, count: u64) -> Result<Log> {
+        let (first, end) = numbers(pairs, LOG)?;
+        Ok(Log { first: from.max(first), entries: Self::taken(pairs, 0, LOG, from, count)?.entries, end })
     }
 
     /// See `Store::trim_broadcasts`.

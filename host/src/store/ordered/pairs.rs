@@ -54,6 +54,11 @@ impl<'a, B: Pairs> Overlay<'a, B> {
         self.changes.is_empty()
     }
 
+    /// Makes changes that were collected on top of this.
+    pub fn take_in(&mut self, changes: BTreeMap<Vec<u8>, Option<Vec<u8>>>) {
+        self.changes.extend(changes);
+    }
+
     /// The changes, by key: a new value, or none for a removal.
     pub fn into_changes(self) -> BTreeMap<Vec<u8>, Option<Vec<u8>>> {
         self.changes

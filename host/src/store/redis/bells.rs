@@ -11,7 +11,7 @@ use futures_util::StreamExt as _;
 use tokio::{sync::broadcast, task::JoinSet};
 use tokio_util::sync::CancellationToken;
 
-use super::connection::Address;
+use super::connection::{Address, client};
 use crate::store::{BELLS_MAX, Bell};
 
 /// Pauses between tries to subscribe: at once after a hiccup, and no flood while the server is away.
@@ -97,7 +97,7 @@ async fn listen(address: &Address, channel: &str, own: &str, told: &broadcast::S
 }
 
 async fn subscribe(node: &str, channel: &str) -> redis::RedisResult<redis::aio::PubSubStream> {
-    let mut subscription = redis::Client::open(node)?.get_async_pubsub().await?;
+    let mut subscription = client(node)?.get_async_pubsub().await?;
     subscription.subscribe(channel).await?;
     Ok(subscription.into_on_message())
 }

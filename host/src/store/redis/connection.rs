@@ -5,10 +5,11 @@
 use std::{sync::LazyLock, time::Duration};
 
 use redis::{
-    Client, Cmd, FromRedisValue, RedisError,
+    Client, Cmd, FromRedisValue, IntoConnectionInfo as _, RedisError,
     aio::{ConnectionLike as _, ConnectionManager, ConnectionManagerConfig},
     cluster::ClusterClient,
     cluster_async::ClusterConnection,
+    io::tcp::{TcpSettings, socket2},
 };
 
 use crate::store::{Error, Result};
@@ -17,6 +18,8 @@ use crate::store::{Error, Result};
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
 /// How long an answer may take. Longer than any script runs, shorter than a lease.
 const RESPONSE_TIMEOUT: Duration = Duration::from_secs(5);
+/// How long a connection may be silent, with something sent that was not acknowledged, before it counts as dead.
+const SILENCE_MAX: Duration = Duration::from_secs(8);
 /// The longest pause between two tries to connect.
 const RETRY_DELAY_MAX: Duration = Duration::from_millis(500);
 /// Tries to connect before a call fails; the next call tries again.
@@ -160,6 +163,7 @@ impl Connection {
             let client = ClusterClient::builder(address.nodes.clone())
                 .connection_timeout(CONNECT_TIMEOUT)
                 .response_timeout(RESPONSE_TIMEOUT)
+                .tcp_settings(tcp())
                 .retries(4)
                 .build()
                 .map_err(bad_url)?;
@@ -171,7 +175,7 @@ impl Connection {
             .set_response_timeout(Some(RESPONSE_TIMEOUT))
             .set_number_of_retries(RETRIES_MAX)
             .set_max_delay(RETRY_DELAY_MAX);
-        let client = Client::open(node).map_err(bad_url)?;
+        let client = client(node).map_err(bad_url)?;
         Ok(Self::Single(client.get_connection_manager_with_config(config).await.map_err(failed)?))
     }
 
@@ -195,6 +199,19 @@ impl Connection {
         };
         Ok(T::from_redis_value(value.extract_error()?)?)
     }
+}
+
+/// A client of one server.
+pub fn client(url: &str) -> redis::RedisResult<Client> {
+    let info = url.into_connection_info()?;
+    Client::open(info.set_tcp_settings(tcp()))
+}
+
+/// A server that vanishes without a word is noticed in seconds, not when the system's own patience ends after a quarter of an hour.
+/// Commands are small and waited for, so they are sent at once.
+fn tcp() -> TcpSettings {
+    let keepalive = socket2::TcpKeepalive::new().with_time(SILENCE_MAX / 2).with_interval(SILENCE_MAX / 4);
+    TcpSettings::default().set_nodelay(true).set_keepalive(keepalive).set_user_timeout(SILENCE_MAX)
 }
 
 fn bad_url(error: RedisError) -> Error {

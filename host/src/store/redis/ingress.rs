@@ -1,7 +1,7 @@
 //! The list that existing producers push to (`LPUSH`, so the oldest entry is at the right end).
 //!
 //! It is global, so it has its own lease and its own numbers: entry `base` is the oldest in it. Beside the list `L` stand `{L}.lease`,
-//! `{L}.base` and `{L}.rejected`: a hash tag `{L}` falls into the slot of the untagged key `L`, so one script may touch them all.
+//! `{L}.base`, `{L}.stream` and `{L}.rejected`: a hash tag `{L}` falls into the slot of the untagged key `L`, so one script may touch them all.
 //!
 //! Must not know: what an entry means, where it goes.
 
@@ -48,6 +48,17 @@ impl IngressList<'_> {
         call.arg(format!("{nonce:016x}")).arg(ttl_ms);
         let granted: Option<(String, String, String, String)> = self.store.connection.run(&call).await?;
         granted.map(|(epoch, ..)| Ok(Token { epoch: number(&epoch)?, nonce })).transpose()
+    }
+
+    /// The id of the list's numbers: drawn when it is first moved, kept beside its base. Another list has another one.
+    pub async fn stream(&self) -> Result<String> {
+        let key = self.beside("stream");
+        let mut draw = redis::cmd("SETNX");
+        draw.arg(&key).arg(format!("{:016x}", fastrand::u64(..)));
+        self.store.connection.send::<()>(&draw).await?;
+        let mut get = redis::cmd("GET");
+        get.arg(&key);
+        self.store.connection.send(&get).await
     }
 
     /// Prolongs it; whether it is still held.

@@ -19,7 +19,7 @@ use std::{
 };
 
 use async_trait::async_trait;
-use futures_util::future::try_join_all;
+use futures_util::future::join_all;
 use quest_engine::model::Millis;
 use redis::Value;
 use tokio::sync::broadcast;
@@ -31,14 +31,16 @@ use self::{
     keys::{BROADCAST, HOSTS, META, Prefix},
 };
 use super::{
-    Accept, AcceptBounds, Acceptance, Bell, Commit, Committed, Error, Full, Grant, Member, Open, PartitionId, Read,
-    Relay, Relayed, Reply, Report, Result, Store, Taken, Token, open::other_partitions,
+    Accept, AcceptBounds, Acceptance, Bell, Commit, Committed, Error, Full, Grant, Log, Member, Open, PartitionId,
+    Read, Relay, Relayed, Reply, Report, Result, Store, TAKE_BYTES_MAX, Taken, Token, open::other_partitions,
 };
 
 /// The format of what is stored.
 const FORMAT: u32 = 1;
 /// Expired ids that one call forgets at most, beside two for each entry that it brought.
 const FORGET_MIN: usize = 8;
+/// How long the answer of an accepting call is kept on a cluster, whose client sends a call again by itself: longer than its tries take.
+const RESENT_MS: u64 = 60_000;
 /// The share of `maxmemory` past which producers are refused: the rest is for work on what was accepted.
 const MEMORY_USED_MAX: f64 = 0.9;
 /// The keys of an inbox, in the scripts' order.
@@ -120,10 +122,12 @@ impl Redis {
         if self.must_wait(entries.iter()) {
             return Ok(vec![Acceptance::Full(Full::Memory); entries.len()]);
         }
-        let mut keys = Keys::new(|name: &str| self.key(place, name), fixed);
+        let answer = format!("answer.{:016x}", fastrand::u64(..));
+        let mut keys = Keys::new(|name: &str| self.key(place, name), &[fixed, &[answer.as_str()]].concat());
         let ids: Vec<usize> = entries.iter().map(|entry| keys.ids(entry)).collect();
         let mut call = Call::new(&connection::ACCEPT, &keys.list);
         self.bounds(&mut call, bounds, &bell);
+        call.arg(if self.address.cluster { RESENT_MS } else { 0 });
         for (entry, ids) in entries.iter().zip(ids) {
             encode::entry(&mut call, ids, entry);
         }
@@ -219,6 +223,14 @@ impl Redis {
     }
 }
 
+/// The answers of many calls, with `unknown` for those that failed; an error only if all did. One node of a cluster may be down.
+fn answered<T: Clone>(answers: Vec<Result<T>>, unknown: T) -> Result<Vec<T>> {
+    if !answers.is_empty() && answers.iter().all(Result::is_err) {
+        return answers.into_iter().collect();
+    }
+    Ok(answers.into_iter().map(|answer| answer.unwrap_or_else(|_| unknown.clone())).collect())
+}
+
 #[async_trait]
 impl Store for Redis {
     async fn check(&self) -> Result<Report> {
@@ -259,7 +271,8 @@ impl Store for Redis {
             call.arg(token.to_string()).arg(ttl_ms);
             async move { self.connection.run(&call).await }
         });
-        try_join_all(calls).await
+        // One that nobody answered may still be held: its next commit says.
+        answered(join_all(calls).await, true)
     }
 
     async fn release(&self, partition: PartitionId, token: Token) -> Result<()> {
@@ -283,7 +296,7 @@ impl Store for Redis {
         let keys = ["lease", "consumed", "inbox", "clock"].map(|name| self.prefix.key(partition, name));
         let mut call = Call::new(&connection::TAKE, &keys);
         call.arg(token.to_string()).arg(from).arg(count.min(1 << 40));
-        call.arg(fence.map_or_else(String::new, |fence| fence.to_string()));
+        call.arg(fence.map_or_else(String::new, |fence| fence.to_string())).arg(TAKE_BYTES_MAX);
         let taken: Option<(String, String, u64, Vec<Vec<u8>>)> = self.connection.run(&call).await?;
         let Some((now, clock, behind, entries)) = taken else { return Ok(None) };
         let entries = entries.into_iter().map(stamped).collect::<Result<_>>()?;
@@ -297,7 +310,8 @@ impl Store for Redis {
             length.arg(self.prefix.key(*partition, "inbox"));
             async move { self.connection.send(&length).await }
         });
-        try_join_all(calls).await
+        // Where nobody answered there may be something.
+        answered(join_all(calls).await, 1)
     }
 
     async fn commit(&self, partition: PartitionId, token: Token, commit: Commit) -> Result<Committed> {
@@ -359,12 +373,13 @@ impl Store for Redis {
         answers.first().copied().ok_or_else(|| Error::Unusable("Redis answered a broadcast with nothing".to_owned()))
     }
 
-    async fn broadcasts(&self, from: u64, count: u64) -> Result<(u64, Vec<(Millis, Vec<u8>)>)> {
+    async fn broadcasts(&self, from: u64, count: u64) -> Result<Log> {
         let keys = ["log", "consumed"].map(|name| self.prefix.global(BROADCAST, name));
         let mut call = Call::new(&connection::LOG, &keys);
         call.arg(from).arg(count.min(1 << 40));
-        let (first, entries): (String, Vec<Vec<u8>>) = self.connection.run(&call).await?;
-        Ok((number(&first)?, entries.into_iter().map(stamped).collect::<Result<_>>()?))
+        let (first, entries, end): (String, Vec<Vec<u8>>, String) = self.connection.run(&call).await?;
+        let entries = entries.into_iter().map(stamped).collect::<Result<_>>()?;
+        Ok(Log { first: number(&first)?, entries, end: number(&end)? })
     }
 
     async fn trim_broadcasts(&self, upto: u64, ids_before: Millis) -> Result<()> {
@@ -381,7 +396,10 @@ impl Store for Redis {
         let mut call = Call::new(&connection::HEARTBEAT, &keys);
         call.arg(host).arg(about).arg(ttl_ms).arg(self.prefix.channel()).arg(self.bells.message(&Bell::Members));
         let members: BTreeMap<String, Vec<u8>> = self.connection.run(&call).await?;
-        self.look_at_memory().await?;
+        if let Err(error) = self.look_at_memory().await {
+            // Of a cluster with a node down: who lives is known all the same.
+            tracing::debug!(%error, "cannot look at Redis's memory");
+        }
         Ok(members.into_iter().map(|(host, about)| Member { host, about }).collect())
     }
 

@@ -309,12 +309,14 @@ async fn broadcasts_are_numbered(store: S) {
     assert!(matches!(store.broadcast(entry("", Some("1"), "1"), bounds).await.unwrap(), Acceptance::Duplicate { .. }));
     assert_eq!(store.broadcast(entry("", Some("1"), "x"), bounds).await.unwrap(), Acceptance::Conflict);
     store.trim_broadcasts(2, u64::MAX / 4).await.unwrap();
-    let (first, entries) = store.broadcasts(0, 9).await.unwrap();
-    assert_eq!((first, entries.len()), (2, 1));
+    let log = store.broadcasts(0, 9).await.unwrap();
+    assert_eq!((log.first, log.entries.len(), log.end), (2, 1, 3));
     stamp(store.broadcast(entry("", Some("1"), "x"), bounds).await.unwrap());
-    let (first, entries) = store.broadcasts(3, 9).await.unwrap();
-    assert_eq!((first, entries.len()), (3, 1));
-    assert_eq!(store.broadcasts(4, 9).await.unwrap(), (4, vec![]));
+    let log = store.broadcasts(3, 9).await.unwrap();
+    assert_eq!((log.first, log.entries.len(), log.end), (3, 1, 4));
+    let log = store.broadcasts(7, 9).await.unwrap();
+    assert_eq!((log.first, log.entries.len(), log.end), (7, 0, 4));
+    assert_eq!(store.broadcasts(0, 0).await.unwrap().end, 4);
 }
 
 async fn hosts_come_and_go(store: S) {

@@ -5,7 +5,9 @@
 
 use fastrand::Rng;
 use quest_engine::write::Write;
-use quest_host::store::{Accept, AcceptBounds, Acceptance, Commit, DEFAULT_IDS_WINDOW_MS, Read, Relay, Reply, Token};
+use quest_host::store::{
+    Accept, AcceptBounds, Acceptance, Commit, DEFAULT_IDS_WINDOW_MS, Log, Read, Relay, Reply, Token,
+};
 
 use super::fixture;
 
@@ -180,8 +182,8 @@ async fn run(store: &dyn quest_host::store::Store, step: &Step) -> (String, Lear
         }
         Step::Broadcast(entry) => format!("{:?}", blank(store.broadcast(entry, BOUNDS).await.unwrap())),
         Step::Broadcasts(from, count) => {
-            let (first, entries) = store.broadcasts(from, count).await.unwrap();
-            format!("{first} {:?}", entries.into_iter().map(|(_, bytes)| bytes).collect::<Vec<_>>())
+            let Log { first, entries, end } = store.broadcasts(from, count).await.unwrap();
+            format!("{first} {end} {:?}", entries.into_iter().map(|(_, bytes)| bytes).collect::<Vec<_>>())
         }
         Step::Trim(upto) => {
             format!("{:?}", store.trim_broadcasts(upto, if upto > 10 { 1 << 50 } else { 0 }).await.unwrap())

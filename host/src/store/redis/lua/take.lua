@@ -1,4 +1,4 @@
--- KEYS: lease, consumed, inbox, clock. ARGV: token, from, count, fence or ''.
+-- KEYS: lease, consumed, inbox, clock. ARGV: token, from, count, fence or '', bytes.
 if redis.call('GET', KEYS[1]) ~= ARGV[1] then return false end
 local now = now_ms()
 local clock = tonumber(redis.call('GET', KEYS[4]) or 0)
@@ -10,7 +10,18 @@ if ARGV[4] ~= '' then
   end
 end
 local offset = math.max(0, tonumber(ARGV[2]) - tonumber(redis.call('GET', KEYS[2]) or 0))
-local count, entries = tonumber(ARGV[3]), {}
-if count > 0 then entries = redis.call('LRANGE', KEYS[3], number_text(offset), number_text(offset + count - 1)) end
+local count, bytes_max, entries, bytes = tonumber(ARGV[3]), tonumber(ARGV[5]), {}, 0
+-- In parts, so that large entries end it near the bound; small ones are read by the second part whole. Twin of `Machine::taken`.
+while #entries < count and bytes < bytes_max do
+  local fit = 16
+  if #entries > 0 then fit = math.ceil((bytes_max - bytes) * #entries / math.max(bytes, 1)) end
+  local limit, first = math.min(count - #entries, fit), offset + #entries
+  local part = redis.call('LRANGE', KEYS[3], number_text(first), number_text(first + limit - 1))
+  for i = 1, #part do
+    entries[#entries + 1] = part[i]
+    bytes = bytes + #part[i]
+  end
+  if #part < limit then break end
+end
 local behind = math.max(0, redis.call('LLEN', KEYS[3]) - offset - #entries)
 return { number_text(now), number_text(clock), behind, entries }
