@@ -4,7 +4,7 @@ use std::{
     net::SocketAddr,
     path::{Path, PathBuf},
     sync::{Arc, atomic::AtomicU64},
-    time::Instant,
+    time::{Duration, Instant},
 };
 
 use anyhow::{Context as _, anyhow};
@@ -21,6 +21,9 @@ use crate::{
     store::{self, Open, Report, Store, redis::Redis},
     wasm::{Loaded, Problem, Registry, Runtime, RuntimeSettings},
 };
+
+/// How long clients' connections may take to end when the host stops.
+const CLIENTS_GRACE: Duration = Duration::from_secs(2);
 
 /// A host that serves.
 pub struct Host {
@@ -178,7 +181,12 @@ impl Host {
 
     /// Waits until something ends that should not.
     pub async fn failed(&mut self) -> anyhow::Error {
-        match self.background.join_next().await {
+        // Cancel-safe: a join handle and a join set.
+        let ended = tokio::select! {
+            () = self.dispatcher.ended() => return anyhow!("the dispatcher ended by itself, which is a bug; see the log"),
+            ended = self.background.join_next() => ended,
+        };
+        match ended {
             Some(Ok(Err(error))) => error,
             Some(Err(error)) => anyhow!(error).context("a task of the host panicked"),
             Some(Ok(Ok(()))) | None => anyhow!("a task of the host ended by itself"),
@@ -189,6 +197,11 @@ impl Host {
     pub async fn drain(mut self) {
         self.dispatcher.drain().await;
         self.stop.cancel();
-        while self.background.join_next().await.is_some() {}
+        let ended = async { while self.background.join_next().await.is_some() {} };
+        if tokio::time::timeout(CLIENTS_GRACE, ended).await.is_err() {
+            // Everything is committed: a client that sent half a request, or reads no answer, holds nobody up.
+            tracing::debug!("some clients' connections are closed unfinished");
+            self.background.shutdown().await;
+        }
     }
 }

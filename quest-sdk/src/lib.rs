@@ -83,7 +83,7 @@ pub use quest_sdk_macros::{Variables, quest};
 pub use time::{days, hours, minutes, seconds};
 pub use value::Value;
 
-/// All that a quest needs, serde's derives included.
+/// All that a quest needs. A payload of a struct of its own needs serde's derives, and so `serde` in the quest's Cargo.toml.
 pub mod prelude {
     pub use crate::{
         Cause, Context, Error, Quest, Result, Variables, days, fail, hours, minutes, quest, seconds, transient,

@@ -30,6 +30,8 @@ type Answer = Result<Json<Value>, Failure>;
 const WAIT_MS: u64 = 10_000;
 /// The longest that a caller may wait.
 const WAIT_MS_MAX: u64 = 60_000;
+/// Events of one request: each has an answer, and a store takes them in one go.
+const EVENTS_MAX: usize = 10_000;
 /// Rows unless the caller says, and at most.
 const ROWS: usize = 1_000;
 const ROWS_MAX: usize = 100_000;
@@ -137,14 +139,55 @@ fn events(body: &Body) -> Result<(Vec<Value>, bool), Failure> {
     let text = body.text()?;
     if body.is_lines {
         let lines = text.lines().filter(|line| !line.trim().is_empty());
+        if lines.clone().nth(EVENTS_MAX).is_some() {
+            return Err(too_many());
+        }
         // A line that is not JSON is refused as an event: the others are accepted.
         let read = |line: &str| serde_json::from_str(line).unwrap_or(Value::String(line.to_owned()));
         return Ok((lines.map(read).collect(), false));
     }
-    match serde_json::from_str(text) {
-        Ok(Value::Array(events)) => Ok((events, false)),
-        Ok(event) => Ok((vec![event], true)),
-        Err(error) => Err(invalid(format!("the body is not JSON: {error}"))),
+    let not_json = |error| invalid(format!("the body is not JSON: {error}"));
+    if text.trim_start().starts_with('[') {
+        // Counted while it is read: a small body can hold millions of elements.
+        let Many(events) = serde_json::from_str(text).map_err(not_json)?;
+        return events.map(|events| (events, false)).ok_or_else(too_many);
+    }
+    Ok((vec![serde_json::from_str(text).map_err(not_json)?], true))
+}
+
+fn too_many() -> Failure {
+    let message = format!("a request holds at most {EVENTS_MAX} events");
+    Failure(Error::new(Kind::Invalid, "too-many", message).hint("send them in several requests"))
+}
+
+/// An array of events, or none if it holds too many.
+struct Many(Option<Vec<Value>>);
+
+impl<'de> Deserialize<'de> for Many {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Visitor;
+        impl<'de> serde::de::Visitor<'de> for Visitor {
+            type Value = Many;
+
+            fn expecting(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                out.write_str("an array of events")
+            }
+
+            fn visit_seq<A: serde::de::SeqAccess<'de>>(self, mut items: A) -> Result<Many, A::Error> {
+                let mut events = Vec::new();
+                while events.len() < EVENTS_MAX
+                    && let Some(event) = items.next_element()?
+                {
+                    events.push(event);
+                }
+                let mut is_over = false;
+                while items.next_element::<serde::de::IgnoredAny>()?.is_some() {
+                    is_over = true;
+                }
+                Ok(Many((!is_over).then_some(events)))
+            }
+        }
+        deserializer.deserialize_seq(Visitor)
     }
 }
 

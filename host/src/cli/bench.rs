@@ -11,7 +11,7 @@ use quest_engine::partition::Happened;
 use serde_json::json;
 
 use super::{Outcome, SettingFlags, print::Printer};
-use crate::host::Host;
+use crate::host::{Host, open_store};
 
 /// Measure events per second and latency.
 #[derive(clap::Args)]
@@ -49,6 +49,8 @@ pub(crate) async fn run(args: Args, printer: &Printer) -> Outcome {
         // Beside whatever else the server holds.
         settings.prefix = format!("bench-{:08x}:", fastrand::u32(..));
     }
+    // A measurement touches no producer's list.
+    settings.ingress = String::new();
     settings.listen = "127.0.0.1:0".to_owned();
     let host = Host::start(&settings, std::slice::from_ref(&args.module)).await?;
     if let Some(problem) = host.problems.first() {
@@ -81,6 +83,11 @@ pub(crate) async fn run(args: Args, printer: &Printer) -> Outcome {
         ));
     }
     host.drain().await;
+    if let (_, Some(redis)) = open_store(&settings).await?
+        && !redis.erase().await?
+    {
+        printer.warn(&format!("what was stored is left on the cluster, under {}", settings.prefix));
+    }
     Ok(())
 }
 

@@ -80,7 +80,7 @@ pub(crate) async fn remove(client: &Client, printer: &Printer, target: &Target) 
     if printer.is_json() {
         printer.json(&answer);
     } else if answer["removed"] == Value::Bool(true) {
-        printer.line(&format!("{context} has {quest} no more"));
+        printer.line(&format!("removed {quest} from {context}"));
     } else {
         printer.line(&format!("{context} did not have {quest}"));
     }
@@ -89,12 +89,19 @@ pub(crate) async fn remove(client: &Client, printer: &Printer, target: &Target) 
 
 pub(crate) async fn call(client: &Client, printer: &Printer, call: &Call) -> Outcome {
     let parts = ["contexts", &call.context, "quests", &call.quest, "actions", &call.action];
+    // Always with an id: a call that was not answered in time can be made again, and happens once.
+    let id = call.id.clone().unwrap_or_else(crate::service::draw_id);
     let request = client.request(Method::POST, &parts).query(&[("timeout_ms", call.timeout_ms)]);
-    let mut request = request.json(&payload(call.payload.as_deref())?);
-    if let Some(id) = &call.id {
-        request = request.header("Idempotency-Key", id);
-    }
-    answer(printer, &client.json(request).await?);
+    let request = request.json(&payload(call.payload.as_deref())?).header("Idempotency-Key", &id);
+    let answered = client.json(request).await.map_err(|error| match error.downcast::<Refused>() {
+        Ok(mut refused) if refused.code == "no-answer-yet" => {
+            refused.hint = format!("call again with --id {id}: it waits for the same call, and nothing is done twice");
+            refused.into()
+        }
+        Ok(refused) => refused.into(),
+        Err(error) => error,
+    });
+    answer(printer, &answered?);
     Ok(())
 }
 

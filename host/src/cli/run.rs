@@ -47,7 +47,10 @@ pub(crate) async fn run(args: Args, printer: &Printer) -> Outcome {
         tokio::select! {
             _ = interrupt.recv() => break,
             _ = terminate.recv() => break,
-            error = host.failed() => return Err(error),
+            error = host.failed() => {
+                host.drain().await;
+                return Err(error);
+            }
             happening = happenings.recv(), if !args.quiet => match happening {
                 Ok((partition, happening)) => printer.say(&tail_line(&view(partition, &happening))),
                 Err(RecvError::Lagged(missed)) => printer.say(&format!("… {missed} happenings not shown")),
@@ -56,8 +59,10 @@ pub(crate) async fn run(args: Args, printer: &Printer) -> Outcome {
         }
     }
     printer.say_named("draining", "what runs is finished and committed, leases are given up");
-    host.drain().await;
-    printer.say_named("stopped", "in order");
+    tokio::select! {
+        () = host.drain() => printer.say_named("stopped", "all work is committed, leases are given up"),
+        _ = interrupt.recv() => anyhow::bail!("stopped at once: what was not committed is done again, leases run out by themselves"),
+    }
     Ok(())
 }
 

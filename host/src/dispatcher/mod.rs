@@ -133,8 +133,6 @@ pub struct News {
     pub happenings: Vec<Happening>,
     /// Answers to calls that this host was asked.
     pub answered: Vec<Answered>,
-    /// Whether messages were published.
-    pub has_messages: bool,
 }
 
 /// Is told of each commit, after it.
@@ -160,7 +158,8 @@ struct Shared {
 pub struct Dispatcher {
     shared: Arc<Shared>,
     stop: CancellationToken,
-    task: JoinHandle<()>,
+    /// None once its end was seen.
+    task: Option<JoinHandle<()>>,
 }
 
 impl Dispatcher {
@@ -184,14 +183,27 @@ impl Dispatcher {
         let task = tokio::spawn(async move {
             tokio::join!(ownership, lookout);
         });
-        Self { shared, stop, task }
+        Self { shared, stop, task: Some(task) }
     }
 
     /// Finishes what runs, commits it, gives every lease up and leaves. Others go on at once.
     pub async fn drain(self) {
         self.stop.cancel();
-        if let Err(error) = self.task.await {
+        let Some(task) = self.task else { return };
+        if let Err(error) = task.await {
             tracing::error!(%error, "the dispatcher ended badly");
+        }
+    }
+
+    /// Waits until the dispatcher ends by itself, which only a bug makes it do.
+    pub async fn ended(&mut self) {
+        match self.task.as_mut() {
+            Some(task) => {
+                // Cancel-safe: a join handle gives its result once, to whoever waits for it at the end.
+                let _ = task.await;
+                self.task = None;
+            }
+            None => std::future::pending().await,
         }
     }
 

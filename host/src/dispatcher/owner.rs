@@ -202,21 +202,19 @@ impl<'a> Owner<'a> {
         self.broom.died(batch.dead.len());
         let (answered, elsewhere): (Vec<_>, Vec<_>) =
             batch.answered.into_iter().partition(|answered| answered.host == self.shared.options.host);
-        let has_messages = !batch.messages.is_empty();
-        let news = News { happenings: batch.happenings, answered, has_messages };
+        let news = News { happenings: batch.happenings, answered };
         (self.shared.on_committed)(self.number, news);
-        self.ring_for(elsewhere).await;
+        let outcome = |Answered { host, id, .. }| Bell::Outcome { host, partition: self.number, id };
+        let published = (!batch.messages.is_empty()).then_some(Bell::Messages);
+        self.ring(elsewhere.into_iter().map(outcome).chain(published)).await;
         Ok(None)
     }
 
-    /// Tells the hosts that were asked. A hint only: whoever waits also looks by itself.
-    async fn ring_for(&self, answered: Vec<Answered>) {
-        let rings = answered.into_iter().map(|Answered { host, id, .. }| {
-            self.shared.store.ring(Bell::Outcome { host, partition: self.number, id })
-        });
-        for rung in join_all(rings).await {
+    /// Tells other hosts. Hints only: whoever waits also looks by itself.
+    async fn ring(&self, bells: impl Iterator<Item = Bell>) {
+        for rung in join_all(bells.map(|bell| self.shared.store.ring(bell))).await {
             if let Err(error) = rung {
-                tracing::debug!(%error, "could not ring for an outcome");
+                tracing::debug!(%error, "could not ring");
             }
         }
     }

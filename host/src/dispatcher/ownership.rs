@@ -208,7 +208,7 @@ fn ring(shared: &Shared, bell: &Bell) -> bool {
             false
         }
         Bell::Members | Bell::Released(_) => true,
-        Bell::Outcome { .. } => false,
+        Bell::Outcome { .. } | Bell::Messages => false,
     }
 }
 

@@ -21,6 +21,9 @@ use crate::store::Read;
 /// How often an answer is looked for although nobody told of it.
 const LOOK: Duration = Duration::from_millis(250);
 
+/// How long a query waits for others to end.
+const PATIENCE: Duration = Duration::from_secs(2);
+
 /// An answer.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Answered {
@@ -103,7 +106,7 @@ impl Service {
             if Instant::now() >= until || self.stop.is_cancelled() {
                 let why = if self.stop.is_cancelled() { "the host stops" } else { "no answer in time" };
                 let message = format!("{why}; the call is accepted and may still happen");
-                let hint = format!("ask for the outcome later by its id, {}", entry.id);
+                let hint = format!("GET /v1/outcomes/{}/{} has the outcome once there is one", entry.context, entry.id);
                 return Err(Error::new(Kind::Unavailable, "no-answer-yet", message).hint(&hint));
             }
             // Cancel-safe: a oneshot receiver, a token and a timer. The stored outcome is what counts: it is looked for in any case.
@@ -161,9 +164,17 @@ impl Service {
         let timers = replies.timers()?.into_iter().filter(|((owner, _), _)| owner == quest);
         let timers = Arc::new(timers.map(|((_, name), timer)| (name, timer.due)).collect());
         let config = self.config.get(quest).cloned().unwrap_or_default();
+        let busy = || {
+            let error = Error::new(Kind::Unavailable, "busy", "too many queries run already");
+            error.hint("ask again in a moment")
+        };
+        let permit = tokio::time::timeout(PATIENCE, Arc::clone(&self.asking).acquire_owned()).await;
+        let permit = permit.ok().and_then(std::result::Result::ok).ok_or_else(busy)?;
         let (quests, context) = (Arc::clone(&self.quests), context.to_owned());
         let (quest, query) = (quest.to_owned(), query.to_owned());
         let ran = tokio::task::spawn_blocking(move || {
+            // Until it has run, whether its caller still waits or not.
+            let _permit = permit;
             let definition = catalog.get(&quest)?;
             let question = Question {
                 definition,

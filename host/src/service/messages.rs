@@ -18,8 +18,8 @@ use crate::{
     store::{PartitionId, Read},
 };
 
-/// How often messages of other hosts are looked for while a reader waits.
-const LOOK: Duration = Duration::from_millis(200);
+/// How often messages are looked for while a reader waits, in case a bell was lost.
+const LOOK: Duration = Duration::from_secs(1);
 
 /// A message.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -62,7 +62,7 @@ impl Service {
             if !page.messages.is_empty() || page.missed > 0 || is_over {
                 return Ok(page);
             }
-            // Cancel-safe: a notification, a token and a timer. Other hosts' messages are found by looking.
+            // Cancel-safe: a notification, a token and a timer. A bell that was lost is made up for by looking.
             tokio::select! {
                 () = published => {}
                 () = self.stop.cancelled() => {}

@@ -18,7 +18,7 @@ use quest_engine::{
 use serde::Serialize;
 use serde_json::Value as Json;
 use tokio::sync::{
-    Notify,
+    Notify, Semaphore,
     broadcast::{self, error::RecvError},
 };
 use tokio_util::sync::CancellationToken;
@@ -39,6 +39,9 @@ use waiters::Waiters;
 /// Happenings that a slow reader of `tail` may be behind before it misses some (and is told so).
 const HAPPENINGS_MAX: usize = 4_096;
 
+/// Queries that run at once; others wait for their turn, a while. Well below the instances that there are for all.
+const QUERIES_MAX: usize = 16;
+
 /// The service of one host. Cheap to clone.
 #[derive(Clone)]
 pub struct Service {
@@ -50,7 +53,9 @@ pub struct Service {
     config: QuestConfig,
     happenings: broadcast::Sender<(PartitionId, Arc<Happening>)>,
     waiters: Arc<Waiters>,
-    /// Rung for messages that this host committed.
+    /// Queries that run at once: they share the instances with actions, which must find one.
+    asking: Arc<Semaphore>,
+    /// Rung for new messages.
     published: Arc<Notify>,
     /// Ends every wait when the host stops.
     stop: CancellationToken,
@@ -140,7 +145,8 @@ impl Service {
     ) -> Self {
         let happenings = broadcast::channel(HAPPENINGS_MAX).0;
         let (waiters, published) = (Arc::default(), Arc::default());
-        Self { store, quests, host, partitions, accept, config, happenings, waiters, published, stop }
+        let asking = Arc::new(Semaphore::new(QUERIES_MAX));
+        Self { store, quests, host, partitions, accept, config, happenings, waiters, asking, published, stop }
     }
 
     /// The quests served here.
@@ -151,9 +157,6 @@ impl Service {
     /// Passes on what a commit brought; the dispatcher calls it after each.
     pub fn committed(&self, partition: PartitionId, news: News) {
         news.answered.into_iter().for_each(|answered| self.waiters.answered(answered));
-        if news.has_messages {
-            self.published.notify_waiters();
-        }
         if self.happenings.receiver_count() > 0 {
             for happening in news.happenings {
                 let _ = self.happenings.send((partition, Arc::new(happening)));
@@ -161,7 +164,7 @@ impl Service {
         }
     }
 
-    /// Tells waiting callers of answers that other hosts committed, until the host stops.
+    /// Tells whoever waits of messages, and of answers that other hosts committed, until the host stops.
     pub async fn listen(self) {
         let mut bells = self.store.bells();
         loop {
@@ -172,6 +175,7 @@ impl Service {
             };
             match bell {
                 Ok(Bell::Outcome { host, id, .. }) if host == self.host => self.waiters.look(&id),
+                Ok(Bell::Messages) => self.published.notify_waiters(),
                 // What was missed is found by looking, a little later.
                 Ok(_) | Err(RecvError::Lagged(_)) => {}
                 Err(RecvError::Closed) => return,

@@ -2,6 +2,8 @@
 
 use std::ops::RangeInclusive;
 
+use crate::store::PARTITIONS_MAX;
+
 /// A hundred years, in milliseconds: further than any clock here reckons.
 const MS_MAX: i64 = 100 * 366 * 24 * 3_600_000;
 /// More than fits into any machine's memory.
@@ -9,7 +11,7 @@ const MANY: i64 = 1 << 40;
 
 /// Settings that have bounds of their own; [`range`] says what holds for the others.
 const OWN: &[(&str, RangeInclusive<i64>)] = &[
-    ("partitions", 1..=1024),
+    ("partitions", 1..=PARTITIONS_MAX as i64),
     // Renewed at a third of it: less than this, and a short pause of the machine loses every partition.
     ("pace.lease_ms", 100..=3_600_000),
     // How long a host sleeps, at the least: less would be a busy loop.

@@ -178,6 +178,11 @@ fn check(settings: &Settings) -> anyhow::Result<()> {
     if settings.prefix.contains(['{', '}']) {
         bail!("prefix has no braces: they mark what Redis Cluster hashes");
     }
+    if settings.ingress.contains(['{', '}']) {
+        bail!(
+            "ingress is a key without braces: its neighbours, as {{KEY}}.lease, must share its slot in a Redis Cluster"
+        );
+    }
     let address: std::net::SocketAddr = settings.listen.parse().with_context(|| {
         format!("listen is an address with a port, like 127.0.0.1:7766 or [::1]:7766, not {:?}", settings.listen)
     })?;

@@ -327,6 +327,8 @@ pub enum Bell {
     Members,
     /// A lease was given up: its partition may be taken.
     Released(PartitionId),
+    /// Messages were published.
+    Messages,
     /// The outcome of a call is stored.
     Outcome {
         /// The host that waits for it.

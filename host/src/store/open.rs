@@ -7,7 +7,7 @@ use super::{Error, PartitionId, Result, Store, embedded::Embedded, redis::Redis}
 /// Partitions of a new store: enough for dozens of hosts to share evenly, few enough that one host owns them all with ease.
 pub const DEFAULT_PARTITIONS: PartitionId = 64;
 /// Partitions of a store at most.
-pub const PARTITIONS_MAX: PartitionId = 16384;
+pub const PARTITIONS_MAX: PartitionId = 1024;
 /// How long producers' ids are remembered: a day covers any client's retries.
 pub const DEFAULT_IDS_WINDOW_MS: u64 = 24 * 3_600_000;
 /// Bells that a slow listener may fall behind by before it misses some; it looks by itself once a second anyway.

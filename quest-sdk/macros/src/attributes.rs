@@ -20,7 +20,7 @@ impl Arguments {
             let key = meta.path().get_ident().map(ToString::to_string).unwrap_or_default();
             if !known.contains(&key.as_str()) {
                 let known = known.iter().map(|key| format!("`{key}`")).collect::<Vec<_>>().join(", ");
-                return Err(syn::Error::new(meta.span(), format!("unknown argument; there are {known}")));
+                return Err(syn::Error::new(meta.span(), format!("unknown argument `{key}`; known here: {known}")));
             }
             if given.iter().any(|(other, ..)| *other == key) {
                 return Err(syn::Error::new(meta.span(), format!("`{key}` is given twice")));

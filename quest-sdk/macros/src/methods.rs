@@ -40,7 +40,7 @@ impl Method {
         let lifecycle = ["init", "upgrade", "dealloc"].iter().any(|name| ident == name);
         let (kind, arguments) = match mark {
             Some((_, attribute)) if lifecycle => {
-                let message = format!("`{ident}` is called by the host at its moment: it takes no mark");
+                let message = format!("remove the attribute: the host calls `{ident}` by itself");
                 return Err(syn::Error::new(attribute.span(), message));
             }
             Some((kind, attribute)) => (kind, Some(attribute)),
@@ -122,7 +122,7 @@ fn call(function: &ImplItemFn, kind: Kind) -> Result<TokenStream> {
         }
         match ty {
             Type::Reference(reference) if is_path(&reference.elem, "Context") => {
-                return Err(syn::Error::new(ty.span(), "write `&Context`"));
+                return Err(syn::Error::new(ty.span(), "take it as `cx: &Context`"));
             }
             Type::Reference(_) => {
                 return Err(syn::Error::new(
@@ -130,13 +130,15 @@ fn call(function: &ImplItemFn, kind: Kind) -> Result<TokenStream> {
                     "the payload is taken by value, of a type that owns what it holds",
                 ));
             }
-            ty if is_path(ty, "Context") => return Err(syn::Error::new(ty.span(), "write `&Context`")),
+            ty if is_path(ty, "Context") => return Err(syn::Error::new(ty.span(), "take it as `cx: &Context`")),
             _ if ident == "init" || ident == "dealloc" => {
                 return Err(syn::Error::new(ty.span(), format!("`{ident}` has no payload: it takes `&Context` only")));
             }
             _ => arguments.extend(quote_spanned!(ty.span()=> ::quest_sdk::Context::payload::<#ty>(cx)?,)),
         }
     }
+    // The first values are stored by `init`, whether it changes them or not.
+    let changes = changes || ident == "init";
     let around = if changes { quote!(changing) } else { quote!(reading) };
     let body = answer(&signature.output, &quote!(Self::#ident(this, #arguments)));
     let this = if changes { quote!(this: &mut Self) } else { quote!(this: &Self) };

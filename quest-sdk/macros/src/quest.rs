@@ -138,8 +138,12 @@ fn type_name(ty: &Type) -> Result<LitStr> {
     };
     let ident = path.path.segments.last().map(|segment| segment.ident.to_string()).unwrap_or_default();
     let mut name = String::new();
-    for letter in ident.chars() {
-        if letter.is_uppercase() && !name.is_empty() {
+    let letters: Vec<char> = ident.chars().collect();
+    for (at, letter) in letters.iter().enumerate() {
+        // A word begins at a capital beside a small letter: `HTTPQuest` has two.
+        let beside = |other: Option<&char>| other.is_some_and(|other| other.is_lowercase());
+        let before = at.checked_sub(1).and_then(|at| letters.get(at));
+        if letter.is_uppercase() && at > 0 && (beside(before) || beside(letters.get(at + 1))) {
             name.push('_');
         }
         name.extend(letter.to_lowercase());

@@ -65,21 +65,17 @@ quest_sdk::module!(Cart, WinBack);
 
 #[cfg(test)]
 mod tests {
-    use quest_sdk::{days, minutes, test::World, world};
+    use quest_sdk::{days, minutes, world};
 
     use super::{Cart, WinBack};
-
-    fn topics(world: &World) -> Vec<String> {
-        world.messages().iter().map(|message| message.topic.clone()).collect()
-    }
 
     #[test]
     fn an_abandoned_cart_is_reminded_of_three_times() {
         let mut world = world![Cart, WinBack];
         world.send("ada", "item-added", ()).advance(minutes(29)).send("ada", "item-added", ()).advance(minutes(29));
-        assert_eq!(topics(&world), Vec::<String>::new());
+        assert_eq!(world.topics(), Vec::<String>::new());
         world.advance(days(10));
-        assert_eq!(topics(&world), ["cart-reminder"; 3]);
+        assert_eq!(world.topics(), ["cart-reminder"; 3]);
         assert_eq!(world.quests("ada"), ["cart"]);
     }
 
@@ -87,7 +83,7 @@ mod tests {
     fn a_checkout_ends_both_quests() {
         let mut world = world![Cart, WinBack];
         world.send("ada", "item-added", ()).advance(minutes(40)).send("ada", "checkout", ()).advance(days(10));
-        assert_eq!(topics(&world), ["cart-reminder", "order-placed"]);
+        assert_eq!(world.topics(), ["cart-reminder", "order-placed"]);
         assert_eq!(world.quests("ada"), Vec::<String>::new());
     }
 }

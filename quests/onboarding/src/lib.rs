@@ -52,16 +52,12 @@ mod tests {
 
     use super::Onboarding;
 
-    fn topics(world: &World) -> Vec<String> {
-        world.messages().iter().map(|message| message.topic.clone()).collect()
-    }
-
     #[test]
     fn in_time_is_rewarded() {
         let mut world = World::of::<Onboarding>();
         world.send("ada", "signed-up", ()).advance(minutes(9)).send("ada", "profile-completed", ());
         world.advance(minutes(60));
-        assert_eq!(topics(&world), ["reward"]);
+        assert_eq!(world.topics(), ["reward"]);
         assert_eq!(world.query::<bool>("ada", "onboarding", "is_done", ()), Ok(true));
     }
 
@@ -70,7 +66,7 @@ mod tests {
         let mut world = World::of::<Onboarding>();
         world.send("ada", "signed-up", ()).advance(minutes(11)).send("ada", "profile-completed", ());
         world.send("ada", "profile-completed", ());
-        assert_eq!(topics(&world), ["reminder"]);
+        assert_eq!(world.topics(), ["reminder"]);
         assert_eq!(world.variable::<u32>("ada", "onboarding", "reminders"), Some(1));
     }
 }

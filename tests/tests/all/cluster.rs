@@ -164,3 +164,40 @@ fn the_originals_producer_is_served_in_order_with_garbage_between() {
     assert_eq!(rejected.len(), 2, "{rejected:?}");
     assert!(rejected[1].contains("garbage") && rejected[0].contains("needs event_name"), "{rejected:?}");
 }
+
+#[test]
+fn another_list_begins_with_its_first_entry() {
+    let redis = RedisServer::start(RedisOptions::default()).unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let push = |list: &str, count: usize| {
+        let entry = r#"{"event_name":"counted","event_context":"u0"}"#;
+        let words: Vec<&str> = ["LPUSH", list].into_iter().chain(std::iter::repeat_n(entry, count)).collect();
+        redis.command(&words).unwrap();
+    };
+    let mut host = setup(&redis, folder.path(), 1_000).flags(&["--set", "ingress=one"]).start();
+    add_all(&host, 1);
+    let counted = |host: &Host, n: i64| {
+        eventually("all of the list is counted", || {
+            (host.json(&["vars", "u0"])["probe"]["n"].as_i64() == Some(n)).then_some(())
+        });
+    };
+    push("one", 6);
+    counted(&host, 6);
+    assert!(host.terminate().success());
+    host = setup(&redis, folder.path(), 1_000).flags(&["--set", "ingress=two"]).start();
+    push("two", 4);
+    counted(&host, 10);
+}
+
+#[test]
+fn a_measurement_leaves_the_list_alone() {
+    let redis = RedisServer::start(RedisOptions::default()).unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    redis.command(&["LPUSH", "ruby_quest://queue", r#"{"event_name":"counted","event_context":"u0"}"#]).unwrap();
+    let module = guest("quest-counter");
+    let args = ["bench", module.to_str().unwrap(), "--contexts", "2", "--events", "10", "--paced", "2", "--store"];
+    let output = setup(&redis, folder.path(), 1_000).command().args(args).arg(redis.url()).output().unwrap();
+    assert!(output.status.success(), "{output:?}");
+    assert!(redis.command(&["LLEN", "ruby_quest://queue"]).unwrap().starts_with(":1"));
+    assert!(redis.command(&["KEYS", "bench-*"]).unwrap().starts_with("*0"), "what it stored is gone");
+}

@@ -101,3 +101,33 @@ fn old_deliveries_do_nothing_on_redis() {
     let setup = Setup::new(crate::EXE, folder.path(), &[guest("guest-probe")]).flags(&["--store", &redis.url()]);
     old_deliveries_do_nothing(&setup.start());
 }
+
+#[test]
+fn what_comes_while_a_quest_is_not_served_waits_for_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let setup = Setup::new(crate::EXE, folder.path(), &[guest("guest-probe")]);
+    let host = setup.start();
+    host.json(&["add", "u", "probe"]);
+    host.json(&["send", "--context", "u", "--event", "next", "--payload", "1"]);
+    assert!(host.terminate().success());
+
+    // A module that was not built, or not yet copied to this host.
+    let (module, aside) = (folder.path().join("quests/guest_probe.wasm"), folder.path().join("aside"));
+    std::fs::rename(&module, &aside).unwrap();
+    let host = setup.start();
+    host.json(&["send", "--context", "u", "--event", "next", "--payload", "2"]);
+    host.json(&["send", "--event", "counted"]);
+    host.json(&["send", "--context", "u", "--event", "next", "--payload", "3"]);
+    eventually("it is shown why they wait", || {
+        let shown = host.json(&["ps"]);
+        (shown["held"]["code"] == "quest-not-served").then_some(())
+    });
+    assert!(host.terminate().success());
+
+    std::fs::rename(&aside, &module).unwrap();
+    let host = setup.start();
+    eventually("each came once, in order", || {
+        (number(&host, "u", "last") == Some(3) && number(&host, "u", "n") == Some(1)).then_some(())
+    });
+    assert_eq!(codes(&host, "u"), Vec::<String>::new());
+}

@@ -121,6 +121,14 @@ fn a_quest_of_your_own() {
     std::fs::write(quest.join("src/lib.rs"), &blocks(&own, "rust")[0]).unwrap();
     // With the versions that this repository has, nothing is fetched.
     std::fs::copy(root().join("Cargo.lock"), quest.join("Cargo.lock")).unwrap();
+    let tested = std::process::Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()))
+        .current_dir(&quest)
+        .args(["test", "--offline", "--target-dir"])
+        .arg(guests_target().join("own"))
+        .output()
+        .unwrap();
+    let said = String::from_utf8_lossy(&tested.stdout);
+    assert!(tested.status.success() && said.contains("1 passed"), "{said}{}", String::from_utf8_lossy(&tested.stderr));
 
     let setup = Setup::new(crate::EXE, scratch, &[])
         .env("CARGO_NET_OFFLINE", "true")

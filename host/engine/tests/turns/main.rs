@@ -5,6 +5,7 @@
 
 mod world;
 
+mod cut;
 mod failure;
 mod order;
 mod outward;

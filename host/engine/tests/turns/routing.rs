@@ -139,3 +139,22 @@ fn a_broadcast_meets_the_instances_that_were_there_when_it_was_reached() {
     world.accept("new", share(3)).run();
     assert_eq!(world.n("new", "q"), Some(2));
 }
+
+#[test]
+fn events_wait_for_a_quest_that_is_not_served_and_come_in_order_when_it_is() {
+    let mut world = World::new(vec![
+        (quest("q", &[("x", "e"), ("y", "f")]), |run| Ok(count(run))),
+        (quest("other", &[("x", "e")]), |run| Ok(count(run))),
+    ]);
+    world.add("u", "q").add("u", "other").run();
+    let all = world.serve(&["other"]);
+    world.emit("u", "e").sleep(10).emit("u", "nobody-is-on-it").sleep(10).emit("u", "f").run();
+    let share = Body::Spread { quest: "q".to_owned(), name: "e".to_owned(), payload: Value::Null, reached: 9 };
+    world.accept("u", share).run();
+    assert_eq!((world.n("u", "q"), world.n("u", "other")), (Some(1), Some(2)), "others are not held up");
+    let before = world.runs.len();
+    world.catalog = all;
+    world.sleep(60_000).run();
+    assert_eq!(world.runs[before..], ["q.x@1000", "q.y@1020", "q.x@1020"]);
+    assert_eq!((world.n("u", "q"), world.dead.len()), (Some(4), 0));
+}

@@ -112,6 +112,13 @@ impl World {
         }
     }
 
+    /// Serves only these quests from now on; gives what was served.
+    pub fn serve(&mut self, quests: &[&str]) -> Arc<Catalog> {
+        let served = self.catalog.quests().filter(|quest| quests.contains(&quest.name.as_str())).cloned();
+        let next = Arc::new(Catalog::new(served.collect::<Vec<_>>()));
+        std::mem::replace(&mut self.catalog, next)
+    }
+
     /// Accepts an entry now.
     pub fn accept(&mut self, context: &str, body: Body) -> &mut Self {
         self.ids += 1;

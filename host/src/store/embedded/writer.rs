@@ -204,3 +204,34 @@ pub fn failed(error: fjall::Error) -> Error {
         error => Error::Unusable(format!("the embedded database failed: {error}")),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::store::memory::Clock;
+    use fjall::KeyspaceCreateOptions;
+
+    #[tokio::test]
+    async fn a_step_that_fails_midway_leaves_nothing() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let database = Database::builder(folder.path()).open().expect("a database");
+        let keyspace = database.keyspace("state", KeyspaceCreateOptions::default).expect("a keyspace");
+        let disk = Disk { database, keyspace };
+        let machine = Arc::new(Mutex::new(Machine::new(1_000)));
+        let clock = Arc::new(StoreClock::new(Clock::System, 0));
+        let writer = Writer::start(disk, machine, clock, Durability::Everysec).expect("a thread");
+        let put = |key: &'static [u8], fails: bool| {
+            writer.step(move |_, pairs, _| {
+                pairs.put(key.to_vec(), b"1".to_vec());
+                if fails { Err(Error::Unavailable("the disk".to_owned())) } else { Ok(()) }
+            })
+        };
+        // In one group or not: each step is whole, or not there.
+        let (first, broken, second) = tokio::join!(put(b"a", false), put(b"b", true), put(b"c", false));
+        assert!(first.is_ok() && broken.is_err() && second.is_ok());
+        let stored =
+            writer.step(|_, pairs, _| [&b"a"[..], b"b", b"c"].iter().map(|key| pairs.get(key)).collect()).await;
+        let stored: Vec<Option<Vec<u8>>> = stored.expect("read");
+        assert_eq!(stored.iter().map(Option::is_some).collect::<Vec<_>>(), [true, false, true]);
+    }
+}

@@ -107,6 +107,7 @@ fn write(bell: &Bell) -> String {
         Bell::Inbox(partition) => format!("inbox {partition}"),
         Bell::Broadcast => "broadcast".to_owned(),
         Bell::Members => "members".to_owned(),
+        Bell::Messages => "messages".to_owned(),
         Bell::Released(partition) => format!("released {partition}"),
         Bell::Outcome { host, partition, id } => format!("outcome {partition} {host} {id}"),
     }
@@ -118,6 +119,7 @@ fn read(text: &str) -> Option<Bell> {
         "inbox" => Bell::Inbox(rest.parse().ok()?),
         "broadcast" => Bell::Broadcast,
         "members" => Bell::Members,
+        "messages" => Bell::Messages,
         "released" => Bell::Released(rest.parse().ok()?),
         "outcome" => {
             let mut parts = rest.splitn(3, ' ');

@@ -34,6 +34,12 @@ impl Prefix {
         format!("{}{{{tag}}}:{name}", self.0)
     }
 
+    /// The pattern of all keys.
+    pub fn all(&self) -> String {
+        let plain = |letter: char| if "*?[]\\".contains(letter) { format!("\\{letter}") } else { letter.to_string() };
+        format!("{}*", self.0.chars().map(plain).collect::<String>())
+    }
+
     /// The channel of the bells.
     pub fn channel(&self) -> String {
         format!("{}bells", self.0)

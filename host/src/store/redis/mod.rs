@@ -93,6 +93,29 @@ impl Redis {
         Ok(Self { connection, address, prefix, bells, ids_window_ms, memory_full, store_id, partitions })
     }
 
+    /// Removes all that is stored under this store's prefix: for a measurement, which has one of its own. On a cluster, where no one scan
+    /// sees all nodes, it does nothing and says false.
+    pub async fn erase(&self) -> Result<bool> {
+        if self.address.cluster {
+            return Ok(false);
+        }
+        let mut cursor = "0".to_owned();
+        loop {
+            let mut scan = redis::cmd("SCAN");
+            scan.arg(&cursor).arg("MATCH").arg(self.prefix.all()).arg("COUNT").arg(1_000);
+            let (next, keys): (String, Vec<Vec<u8>>) = self.connection.send(&scan).await?;
+            if !keys.is_empty() {
+                let mut unlink = redis::cmd("UNLINK");
+                unlink.arg(keys);
+                self.connection.send::<()>(&unlink).await?;
+            }
+            if next == "0" {
+                return Ok(true);
+            }
+            cursor = next;
+        }
+    }
+
     fn key(&self, place: Place, name: &str) -> String {
         match place {
             Place::Partition(partition) => self.prefix.key(partition, name),

@@ -5,7 +5,7 @@ use std::{future::Future, sync::Arc, time::Duration};
 use quest_engine::write::Write;
 use quest_host::store::{
     AcceptBounds, Acceptance, Bell, Commit, Committed, DEFAULT_IDS_WINDOW_MS, Full, Grant, Read, Relay, Relayed, Reply,
-    Store, open,
+    Store, TAKE_BYTES_MAX, open,
 };
 use quest_host_tests::redis_server::RedisCluster;
 
@@ -45,6 +45,8 @@ conformance! {
     hosts_come_and_go
     bells_ring
     large_values_and_batches
+    large_entries_are_taken_in_parts
+    the_same_acquire_again_is_the_same_grant
 }
 
 async fn on<F: Future<Output = ()>>(kind: &str, test: impl FnOnce(S) -> F) {
@@ -374,4 +376,38 @@ async fn until<T, F: Future<Output = Option<T>>>(mut ask: impl FnMut() -> F) -> 
         }
     };
     tokio::time::timeout(Duration::from_secs(20), asking).await.unwrap()
+}
+
+async fn large_entries_are_taken_in_parts(store: S) {
+    let large = "x".repeat(256 * 1024);
+    for _ in 0..8 {
+        let entries = (0..5).map(|_| entry("a", None, &large)).collect();
+        store.accept(1, entries, WIDE).await.unwrap();
+    }
+    store.accept(1, vec![entry("a", None, "last")], WIDE).await.unwrap();
+    let grant = own(&store, 1).await;
+    let (mut from, mut sizes) = (0, Vec::new());
+    loop {
+        let taken = store.take(1, grant.token, from, 512, None).await.unwrap().unwrap();
+        let bytes: usize = taken.entries.iter().map(|(_, bytes)| bytes.len()).sum();
+        assert!(bytes <= TAKE_BYTES_MAX + 16 * large.len(), "{bytes}");
+        from += taken.entries.len() as u64;
+        assert_eq!(taken.behind, 41 - from);
+        sizes.push(taken.entries.len());
+        if taken.behind == 0 {
+            assert_eq!(taken.entries.last().unwrap().1, b"last");
+            break;
+        }
+    }
+    assert!(sizes.len() > 1 && !sizes.contains(&0), "{sizes:?}");
+    assert_eq!(store.take(1, grant.token, 3, 2, None).await.unwrap().unwrap().entries.len(), 2);
+}
+
+async fn the_same_acquire_again_is_the_same_grant(store: S) {
+    // A client that got no answer asks again.
+    let first = store.acquire(1, 7, 600_000).await.unwrap().unwrap();
+    assert_eq!(store.acquire(1, 7, 600_000).await.unwrap(), Some(first.clone()));
+    assert_eq!(store.acquire(1, 8, 600_000).await.unwrap(), None);
+    store.release(1, first.token).await.unwrap();
+    assert_ne!(store.acquire(1, 7, 600_000).await.unwrap().unwrap().token, first.token);
 }
