@@ -1,6 +1,6 @@
 //! The HTTP API over the service. Described for machines in `openapi.json`.
 //!
-//! Must not know: stores, the engine, wasmtime.
+//! Must not know: how stores work inside, the engine's decisions, wasmtime.
 
 mod extract;
 mod guard;
@@ -92,7 +92,7 @@ fn routes() -> Vec<(&'static str, MethodRouter<Api>)> {
         ("/v1/contexts/{context}/quests/{quest}/queries/{query}", get(routes::query).post(routes::query_with)),
         (
             "/v1/contexts/{context}/quests/{quest}/timers/{timer}",
-            post(routes::change_timer).delete(routes::cancel_timer),
+            post(routes::fire_timer).put(routes::move_timer).delete(routes::cancel_timer),
         ),
     ]
 }

@@ -275,18 +275,30 @@ pub(super) struct TimerChange {
     due: u64,
 }
 
-/// With `{"due": MILLISECONDS}` the timer is moved, without a body it is fired now.
-pub(super) async fn change_timer(
+/// Fires a timer now. With a body it is refused: that was meant to move it.
+pub(super) async fn fire_timer(
     State(api): State<Api>,
     Path((context, quest, timer)): Path<(String, String, String)>,
     Query(wait): Query<Wait>,
     body: Body,
 ) -> Answer {
-    let command = match body.json::<TimerChange>()? {
-        Some(TimerChange { due }) => Command::TimerMove { quest, timer, due },
-        None => Command::TimerFire { quest, timer },
-    };
-    api.service.operate(&context, command, wait.duration()).await?;
+    if !body.text()?.trim().is_empty() {
+        return Err(invalid("a timer is fired by a POST without a body, and moved by a PUT with `due`".to_owned()));
+    }
+    api.service.operate(&context, Command::TimerFire { quest, timer }, wait.duration()).await?;
+    Ok(Json(json!({ "done": true })))
+}
+
+/// Moves a timer to `{"due": MILLISECONDS}`.
+pub(super) async fn move_timer(
+    State(api): State<Api>,
+    Path((context, quest, timer)): Path<(String, String, String)>,
+    Query(wait): Query<Wait>,
+    body: Body,
+) -> Answer {
+    let change = body.json::<TimerChange>()?;
+    let TimerChange { due } = change.ok_or_else(|| invalid("the body needs `due`, in Unix milliseconds".to_owned()))?;
+    api.service.operate(&context, Command::TimerMove { quest, timer, due }, wait.duration()).await?;
     Ok(Json(json!({ "done": true })))
 }
 

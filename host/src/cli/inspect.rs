@@ -10,6 +10,9 @@ use super::{
     print::{Printer, plain},
 };
 
+/// Rows unless the user says.
+const ROWS: usize = 1_000;
+
 #[derive(clap::Args)]
 pub(crate) struct Ps {
     /// Only this context.
@@ -18,7 +21,7 @@ pub(crate) struct Ps {
     #[arg(long, conflicts_with = "context")]
     quest: Option<String>,
     /// Rows at most.
-    #[arg(long, default_value_t = 1_000)]
+    #[arg(long, default_value_t = ROWS)]
     limit: usize,
 }
 
@@ -33,7 +36,7 @@ pub(crate) struct Timers {
     /// Only this context.
     context: Option<String>,
     /// Rows at most.
-    #[arg(long, default_value_t = 1_000)]
+    #[arg(long, default_value_t = ROWS)]
     limit: usize,
     #[command(subcommand)]
     change: Option<TimerChange>,
@@ -68,6 +71,8 @@ enum TimerChange {
 #[derive(clap::Args)]
 #[command(args_conflicts_with_subcommands = true)]
 pub(crate) struct Dead {
+    /// Only this context.
+    context: Option<String>,
     #[command(subcommand)]
     command: Option<DeadCommand>,
 }
@@ -79,7 +84,7 @@ enum DeadCommand {
         /// Only this context.
         context: Option<String>,
         /// Rows at most.
-        #[arg(long, default_value_t = 1_000)]
+        #[arg(long, default_value_t = ROWS)]
         limit: usize,
     },
     /// Show one, whole.
@@ -146,7 +151,7 @@ pub(crate) async fn ps(client: &Client, printer: &Printer, args: &Ps) -> Outcome
             client.json(request).await?
         }
     };
-    printer.rows(&answer, "instances", &["context", "quest", "instance", "version", "added_at", "held"]);
+    rows(printer, answer, "instances", &["context", "quest", "instance", "version", "added_at", "held"], args.limit);
     Ok(())
 }
 
@@ -190,7 +195,7 @@ pub(crate) async fn timers(client: &Client, printer: &Printer, args: Timers) -> 
             done(printer, "fired");
         }
         Some(TimerChange::Move { timer, due }) => {
-            client.send(request(Method::POST, &timer).json(&json!({ "due": due }))).await?;
+            client.send(request(Method::PUT, &timer).json(&json!({ "due": due }))).await?;
             done(printer, "moved");
         }
         Some(TimerChange::Cancel(timer)) => {
@@ -202,21 +207,21 @@ pub(crate) async fn timers(client: &Client, printer: &Printer, args: Timers) -> 
                 Some(context) => client.get(&["contexts", context, "timers"]).await?,
                 None => client.json(client.request(Method::GET, &["timers"]).query(&[("limit", args.limit)])).await?,
             };
-            printer.rows(&answer, "timers", &["context", "quest", "timer", "action", "due", "payload"]);
+            rows(printer, answer, "timers", &["context", "quest", "timer", "action", "due", "payload"], args.limit);
         }
     }
     Ok(())
 }
 
 pub(crate) async fn dead(client: &Client, printer: &Printer, args: Dead) -> Outcome {
-    match args.command.unwrap_or(DeadCommand::List { context: None, limit: 1_000 }) {
+    match args.command.unwrap_or(DeadCommand::List { context: args.context, limit: ROWS }) {
         DeadCommand::List { context, limit } => {
             let mut request = client.request(Method::GET, &["dead"]).query(&[("limit", limit)]);
             if let Some(context) = &context {
                 request = request.query(&[("context", context)]);
             }
             let answer = client.json(request).await?;
-            printer.rows(&answer, "dead", &["id", "context", "code", "message", "died_at", "attempts"]);
+            rows(printer, answer, "dead", &["id", "context", "code", "message", "died_at", "attempts"], limit);
         }
         DeadCommand::Show { id } => {
             let answer = client.get(&["dead", &id]).await?;
@@ -236,6 +241,20 @@ pub(crate) async fn dead(client: &Client, printer: &Printer, args: Dead) -> Outc
         }
     }
     Ok(())
+}
+
+/// At most `limit` rows; where there may be more, that is said.
+fn rows(printer: &Printer, mut answer: Value, list: &str, fields: &[&str], limit: usize) {
+    let found = answer[list].as_array_mut();
+    let is_cut = found.is_some_and(|found| {
+        let is_cut = found.len() >= limit;
+        found.truncate(limit);
+        is_cut
+    });
+    printer.rows(&answer, list, fields);
+    if is_cut {
+        printer.say(&format!("{limit} rows are shown, and there may be more: --limit shows them"));
+    }
 }
 
 fn done(printer: &Printer, what: &str) {

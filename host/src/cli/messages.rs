@@ -19,10 +19,10 @@ pub(crate) struct Args {
     /// Go on reading as messages come.
     #[arg(long, short)]
     follow: bool,
-    /// Begin behind what is there now.
+    /// Only messages published from now on.
     #[arg(long, conflicts_with = "cursor")]
     new: bool,
-    /// Where to go on, as an earlier reading said.
+    /// Continue after this cursor (printed by an earlier call).
     #[arg(long)]
     cursor: Option<String>,
     /// Messages at most (without --follow).

@@ -91,13 +91,13 @@ enum Command {
     Timers(inspect::Timers),
     /// Read what quests published.
     Messages(messages::Args),
-    /// Erase all of a context: state, timers, held, dead letters, ids.
+    /// Erase everything of a context: state, timers, waiting events, dead letters, ids.
     Forget(operate::Forget),
-    /// Show events and their outcome as they happen on the host (of a cluster, each host tells its own).
+    /// Show events and their outcome as they happen (of several hosts: what the asked one processes).
     Tail,
     /// Look at dead letters, retry or drop them.
     Dead(inspect::Dead),
-    /// Measure events per second and latency, on this machine, in this minute.
+    /// Measure throughput and latency on this machine.
     Bench(bench::Args),
     /// Show each setting and where it came from.
     Config(config::Args),

@@ -143,7 +143,7 @@ pub(crate) async fn forget(client: &Client, printer: &Printer, args: &Forget) ->
     if printer.is_json() {
         printer.json(&answer);
     } else {
-        printer.line(&format!("{} is forgotten", args.context));
+        printer.line(&format!("erased everything of {}", args.context));
     }
     Ok(())
 }

@@ -78,7 +78,7 @@ async fn one(client: &Client, printer: &Printer, args: &Args) -> Outcome {
     if printer.is_json() {
         printer.json(&receipt);
     } else {
-        let again = if receipt["duplicate"] == Value::Bool(true) { " (it was before)" } else { "" };
+        let again = if receipt["duplicate"] == Value::Bool(true) { " (already; nothing is done twice)" } else { "" };
         printer.line(&format!("accepted {}{again}", receipt["id"].as_str().unwrap_or_default()));
     }
     Ok(())

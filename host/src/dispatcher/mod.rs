@@ -211,11 +211,6 @@ impl Dispatcher {
     pub fn status(&self) -> Status {
         Status(Arc::clone(&self.shared))
     }
-
-    /// Looks at everything again soon: other quests are served now.
-    pub fn quests_changed(&self) {
-        self.shared.wake_all();
-    }
 }
 
 /// How a dispatcher is doing. Cheap to clone.

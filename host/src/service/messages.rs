@@ -141,7 +141,7 @@ impl Service {
         let Some(cursor) = cursor else { return Ok(vec![0; usize::from(self.partitions)]) };
         let decoded = URL_SAFE_NO_PAD.decode(cursor).ok().and_then(|bytes| Vec::<u64>::from_bytes(&bytes).ok());
         decoded.filter(|positions| positions.len() == usize::from(self.partitions)).ok_or_else(|| {
-            let error = Error::new(Kind::Invalid, "invalid-cursor", "the cursor is none that this store gave");
+            let error = Error::new(Kind::Invalid, "invalid-cursor", "this cursor is not from this store");
             error.hint("leave it out to begin with the oldest message kept")
         })
     }

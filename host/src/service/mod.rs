@@ -116,8 +116,14 @@ impl From<store::Error> for Error {
             store::Error::ReadOnly(_) => "store-read-only",
             store::Error::Unusable(_) => "store-unusable",
         };
-        let error = Self::new(Kind::Unavailable, code, error.to_string());
-        error.hint("it may or may not have happened; send it again with the same id")
+        let hint = match &error {
+            store::Error::Unavailable(_) => {
+                "ask again; what was to be changed may have happened, so send it with the same id"
+            }
+            store::Error::ReadOnly(_) => "nothing happened; mend the store, then send it again",
+            store::Error::Unusable(_) => "nothing happened; the host's log says more",
+        };
+        Self::new(Kind::Unavailable, code, error.to_string()).hint(hint)
     }
 }
 

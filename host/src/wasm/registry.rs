@@ -106,14 +106,6 @@ impl Registry {
         Ok(loaded)
     }
 
-    /// Serves a file no more.
-    pub fn remove(&self, file: &Path) {
-        self.change(|serving| {
-            serving.modules.remove(file);
-            serving.problems.remove(file);
-        });
-    }
-
     /// The modules served, in order of file.
     pub fn modules(&self) -> Vec<Loaded> {
         self.serving.read().modules.iter().map(|(file, module)| describe(file, module)).collect()

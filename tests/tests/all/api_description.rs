@@ -150,12 +150,14 @@ fn answers_have_the_shapes_that_are_described() {
     ask("get", "/v1/contexts/{context}/timers", ada, "", None);
     ask("get", "/v1/contexts/{context}/variables", ada, "", None);
     let deadline = with(ada, ("timer", "deadline"));
-    let move_it = |due: Value| ask("post", &timer, &deadline, "?timeout_ms=5000", Some(json!({ "due": due }))).0;
+    let move_it = |due: Value| ask("put", &timer, &deadline, "?timeout_ms=5000", Some(json!({ "due": due }))).0;
     assert_eq!(move_it(json!(4_102_444_800_000u64)), 200);
     assert_eq!(move_it(json!("soon")), 400);
+    assert_eq!(ask("post", &timer, &deadline, "?timeout_ms=5000", Some(json!({"due": 1}))).0, 400);
+    assert_eq!(ask("post", &timer, &deadline, "?timeout_ms=5000", None).0, 200);
+    ask("post", &action, &with(ada, ("action", "begin")), "?timeout_ms=5000", Some(json!(null)));
     assert_eq!(ask("delete", &timer, &deadline, "?timeout_ms=5000", None).0, 200);
     assert_eq!(ask("delete", &timer, &deadline, "", None).0, 404);
-    ask("post", &action, &with(ada, ("action", "remind")), "?timeout_ms=5000", Some(json!(null)));
     let (_, page) = ask("get", "/v1/messages", &[], "?from=oldest&wait_ms=30000&limit=1", None);
     assert_eq!(page["messages"][0]["topic"], json!("reminder"));
     let cursor = format!("?cursor={}", page["cursor"].as_str().unwrap());

@@ -9,7 +9,7 @@ use std::{
 use quest_host_tests::guests::root;
 
 /// Where codes are made.
-const SOURCES: [&str; 8] = [
+const SOURCES: [&str; 10] = [
     "host/engine/src/action",
     "host/engine/src/partition",
     "host/engine/src/query.rs",
@@ -18,12 +18,15 @@ const SOURCES: [&str; 8] = [
     "host/src/api",
     "host/src/cli/build.rs",
     "host/src/store/mod.rs",
+    "quest-sdk/src/context.rs",
+    "quest-sdk/src/error.rs",
 ];
 /// What looks like a code there, and is none: names of headers, threads and formats.
 const NOT_CODES: [&str; 4] = ["idempotency-key", "last-event-id", "wasm-ticker", "json-render-diagnostics"];
 /// Calls whose literal is a code even if it is one word.
-const MAKERS: [&str; 9] = [
+const MAKERS: [&str; 10] = [
     "refuse(",
+    "fail(",
     "refusal(",
     "LoadError::new(",
     "Kind::Conflict,",

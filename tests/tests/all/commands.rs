@@ -7,7 +7,7 @@ use std::{
 };
 
 use quest_host_tests::{
-    DEADLINE, eventually,
+    eventually,
     guests::guest,
     process::{Guard, Host, Http, Setup, Speaking},
     redact::redact,
@@ -359,19 +359,19 @@ fn a_host_that_stops_keeps_nobody_waiting() {
     std::thread::scope(|scope| {
         let poll = scope.spawn(move || {
             let http = Http::default();
-            // Longer than the deadline of the test: what ends it is the host.
-            let mut answers = 0;
-            while http.get(&format!("{url}/v1/messages?from=now&wait_ms=30000")).is_some() {
-                answers += 1;
+            // One long wait after the other, until the host is gone.
+            let mut answers = Vec::new();
+            while let Some((status, page)) = http.get(&format!("{url}/v1/messages?from=now&wait_ms=30000")) {
+                answers.push((status, page["messages"].clone()));
             }
             answers
         });
         let mut tail = Speaking::start(&mut host.command(&["tail"]));
         tail.said_until("connected");
-        let began = std::time::Instant::now();
         assert!(host.terminate().success());
-        assert!(began.elapsed() < DEADLINE / 4, "it waited for a reader: {:?}", began.elapsed());
-        assert!(poll.join().unwrap() <= 1);
+        // Had the host waited for its reader, the wait would have been answered in full, and asked again.
+        let answers = poll.join().unwrap();
+        assert!(answers.len() <= 1, "{answers:?}");
     });
 }
 

@@ -136,11 +136,6 @@ impl Partition {
         self.wakes.next()
     }
 
-    /// Whether there is work that needs no new entry and no due time.
-    pub fn has_backlog(&self) -> bool {
-        !self.backlogs.is_empty()
-    }
-
     /// The contexts that a turn should take up besides those of its entries: due ones, and some with a backlog.
     pub fn agenda(&mut self, horizon: Millis, due_max: usize) -> Vec<String> {
         let mut names = self.wakes.due(horizon, due_max);
