@@ -36,8 +36,9 @@ impl Streak {
         if self.current.is_multiple_of(7) {
             cx.publish("streak-milestone", self.current)?;
         }
-        // Set anew with each workout: it fires only when none came until the grace is over.
-        cx.timers().at("deadline", (today + 2 + GRACE) * DAY_MS, "lose")
+        // Set anew with each workout: it fires only when none came until the grace is over. A timer comes after what is accepted in its
+        // own millisecond, so it is set to the last one of the last day.
+        cx.timers().at("deadline", (today + 2 + GRACE) * DAY_MS - 1, "lose")
     }
 
     #[action]

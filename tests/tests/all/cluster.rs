@@ -9,7 +9,7 @@ use quest_host_tests::{
     eventually,
     guests::guest,
     process::{Host, Http, Setup},
-    redis_server::{RedisOptions, RedisServer},
+    redis_server::{RedisCluster, RedisOptions, RedisServer},
     seed,
 };
 use serde_json::{Value, json};
@@ -98,6 +98,36 @@ fn a_redis_that_is_killed_and_restarted_loses_and_doubles_nothing() {
         stop.store(true, Ordering::Relaxed);
     });
     settled(&http, &host, &sent);
+}
+
+#[test]
+fn hosts_work_on_a_real_redis_cluster() {
+    let cluster = RedisCluster::start(3).unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let setup = Setup::new(crate::EXE, folder.path(), &[guest("guest-probe")]).flags(&["--store", &cluster.url()]);
+    let hosts = [setup.start(), setup.start()];
+    add_all(&hosts[0], 20);
+    let url = Mutex::new(hosts[1].url.clone());
+    let stop = AtomicBool::new(false);
+    let mut sent = std::collections::BTreeMap::new();
+    let http = Http::default();
+    std::thread::scope(|scope| {
+        scope.spawn(|| produce(&url, &stop, &mut sent));
+        eventually("progress", || {
+            let (_, answer) = http.get(&format!("{}/v1/contexts/u0/variables", hosts[0].url))?;
+            answer["variables"]["probe"]["last"].as_i64().filter(|last| *last >= 20)
+        });
+        hosts[0].json(&["send", "--event", "counted"]);
+        stop.store(true, Ordering::Relaxed);
+    });
+    settled(&http, &hosts[1], &sent);
+    for context in 0..20 {
+        let counted = || hosts[1].json(&["vars", &format!("u{context}")])["probe"]["n"].as_i64().filter(|n| *n == 1);
+        eventually("the broadcast reached it", counted);
+    }
+    for host in hosts {
+        assert!(host.terminate().success());
+    }
 }
 
 #[test]

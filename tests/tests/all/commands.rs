@@ -376,6 +376,18 @@ fn a_host_that_stops_keeps_nobody_waiting() {
 }
 
 #[test]
+fn a_client_that_sends_half_a_request_holds_up_no_host_that_stops() {
+    use std::io::Write as _;
+    let folder = tempfile::tempdir().unwrap();
+    let host = setup(folder.path()).start();
+    let mut client = std::net::TcpStream::connect(host.url.strip_prefix("http://").unwrap()).unwrap();
+    client.write_all(b"GET /v1/health HTTP/1.1\r\nHos").unwrap();
+    // The client stays until the host has ended.
+    assert!(host.terminate().success());
+    drop(client);
+}
+
+#[test]
 fn bench_measures_on_a_store_of_its_own() {
     let folder = tempfile::tempdir().unwrap();
     let setup = setup(folder.path());
