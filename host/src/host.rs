@@ -130,6 +130,7 @@ impl Host {
             accept,
             pace: settings.pace.clone(),
             config,
+            runs_in_place: false,
         };
         let told = service.clone();
         let on_committed = Arc::new(move |partition, news| told.committed(partition, news));

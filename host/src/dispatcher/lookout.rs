@@ -2,7 +2,10 @@
 //!
 //! So an idle host asks its store once a second, however many partitions it owns.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{Arc, atomic::Ordering},
+    time::Duration,
+};
 
 use tokio_util::sync::CancellationToken;
 
@@ -28,8 +31,12 @@ pub(super) async fn run(shared: Arc<Shared>, stop: CancellationToken) {
 async fn look(shared: &Shared, broadcasts_seen: &mut u64) -> Result<()> {
     let owned: Vec<PartitionId> = shared.owned.lock().keys().copied().collect();
     let counts = shared.store.waiting(&owned).await?;
-    for (partition, _) in owned.iter().zip(counts).filter(|(_, count)| *count > 0) {
-        shared.wake(*partition);
+    for (partition, count) in owned.iter().zip(counts) {
+        // A hint that is still up: its owner could not look at the log.
+        let may_have_broadcast = shared.broadcasts[usize::from(*partition)].load(Ordering::Acquire);
+        if count > 0 || may_have_broadcast {
+            shared.wake(*partition);
+        }
     }
     let end = shared.store.broadcasts(0, 0).await?.end;
     // Not only a higher one: a log that was rolled back grows again.

@@ -56,6 +56,9 @@ pub struct Options {
     pub pace: Pace,
     /// The operator's settings for quests.
     pub config: QuestConfig,
+    /// Whether turns run on the thread that drives the partitions, for a simulation whose order must be its own. A host runs them on
+    /// threads where waiting for a quest holds up nothing else.
+    pub runs_in_place: bool,
 }
 
 /// Bounds and times of the dispatcher.

@@ -18,7 +18,7 @@ pub(super) async fn run(
     let permit = shared.turns.acquire().await.map_err(|error| Error::Unavailable(error.to_string()))?;
     let quests = Arc::clone(&shared.quests);
     let budget = std::time::Duration::from_millis(shared.options.pace.turn_ms_max);
-    let worker = tokio::task::spawn_blocking(move || {
+    let work = move || {
         let began = Instant::now();
         let mut actions = 0u64;
         partition.begin(turn);
@@ -33,9 +33,13 @@ pub(super) async fn run(
         }
         let batch = partition.finish();
         (partition, batch, actions)
-    });
-    let (partition, batch, actions) =
-        worker.await.map_err(|error| Error::Unusable(format!("a turn panicked (a bug of the host): {error}")))?;
+    };
+    let (partition, batch, actions) = match shared.options.runs_in_place {
+        true => work(),
+        false => tokio::task::spawn_blocking(work)
+            .await
+            .map_err(|error| Error::Unusable(format!("a turn panicked (a bug of the host): {error}")))?,
+    };
     drop(permit);
     Shared::count(&shared.counters.actions, actions);
     Ok((partition, batch))

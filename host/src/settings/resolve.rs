@@ -183,6 +183,11 @@ fn check(settings: &Settings) -> anyhow::Result<()> {
             "ingress is a key without braces: its neighbours, as {{KEY}}.lease, must share its slot in a Redis Cluster"
         );
     }
+    if settings.pace.outcome_kept_ms > settings.accept.ids_window_ms {
+        bail!(
+            "pace.outcome_kept_ms is at most accept.ids_window_ms: an id that is free again must not find an old outcome"
+        );
+    }
     let address: std::net::SocketAddr = settings.listen.parse().with_context(|| {
         format!("listen is an address with a port, like 127.0.0.1:7766 or [::1]:7766, not {:?}", settings.listen)
     })?;

@@ -16,6 +16,7 @@ mod races;
 mod readme;
 mod scale;
 mod settings;
+mod simulation;
 mod stores;
 mod wasm;
 
