@@ -97,6 +97,10 @@ impl Simulation {
     async fn send(&mut self, context: String, body: Body) {
         self.ids += 1;
         let id = format!("e{}", self.ids);
+        let number = match &body {
+            Body::Emit { name, payload: Value::Integer(number) } if name == "next" => Some(*number),
+            _ => None,
+        };
         let entry = Entry { context: context.clone(), id: id.clone(), hops: 0, reply: None, body };
         let accept = Accept { context, id: Some(id), digest: vec![1], from_outside: true, bytes: entry.to_bytes() };
         let producer = Link::new(&self.world);
@@ -109,7 +113,12 @@ impl Simulation {
                 }
             };
             match answer {
-                Ok(Acceptance::Accepted { .. } | Acceptance::Duplicate { .. }) => return,
+                Ok(Acceptance::Accepted { stamp } | Acceptance::Duplicate { stamp }) => {
+                    if let Some(number) = number {
+                        self.world.accepted(&accept.context, stamp, number);
+                    }
+                    return;
+                }
                 Ok(Acceptance::Full(_)) | Err(_) => tokio::time::sleep(Duration::from_millis(50)).await,
                 Ok(Acceptance::Conflict) => panic!("an id of its own"),
             }

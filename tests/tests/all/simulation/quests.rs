@@ -65,6 +65,10 @@ impl Probe {
                 if run.accepted_at != payload as u64 || run.accepted_at > now {
                     return Err(wrong(format!("a timer of {payload} at {now}")));
                 }
+                let in_time = self.world.accepted_by(&run.context, run.accepted_at);
+                if number("last") < in_time {
+                    return Err(wrong(format!("a timer of {payload} before {in_time}, which was in time")));
+                }
                 set("ticks", number("ticks") + 1)
             }
             "send" => {

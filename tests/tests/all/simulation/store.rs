@@ -2,8 +2,9 @@
 //! hosts that die or hang in the middle of a call.
 
 use std::{
+    collections::BTreeMap,
     sync::{
-        Arc,
+        Arc, Mutex,
         atomic::{AtomicBool, AtomicU64, Ordering},
     },
     time::Duration,
@@ -16,7 +17,6 @@ use quest_host::store::{
     PartitionId, Read, Relay, Relayed, Reply, Report, Result, Store, Taken, Token,
     memory::{Clock, Memory},
 };
-use std::sync::Mutex;
 use tokio::{sync::broadcast, time::Instant};
 
 /// When the simulated world begins, in Unix milliseconds.
@@ -33,6 +33,8 @@ pub struct World {
     pub faults: AtomicBool,
     /// What must not happen, and did.
     pub violations: Mutex<Vec<String>>,
+    /// The numbers that each context was sent, by the stamps under which they were accepted.
+    accepted: Mutex<BTreeMap<String, Vec<(Millis, i64)>>>,
 }
 
 impl World {
@@ -40,8 +42,9 @@ impl World {
         let clock = Arc::new(AtomicU64::new(BEGINNING));
         let memory = Memory::with_clock(partitions, DEFAULT_IDS_WINDOW_MS, Clock::Manual(Arc::clone(&clock)));
         let rng = Mutex::new(fastrand::Rng::with_seed(seed));
-        let (began, faults, violations) = (Instant::now(), AtomicBool::new(true), Mutex::default());
-        Arc::new(Self { memory, clock, began, rng, faults, violations })
+        let (began, faults) = (Instant::now(), AtomicBool::new(true));
+        let (violations, accepted) = (Mutex::default(), Mutex::default());
+        Arc::new(Self { memory, clock, began, rng, faults, violations, accepted })
     }
 
     /// The store's clock, which is the runtime's.
@@ -58,6 +61,18 @@ impl World {
     /// Whether something that happens in so many of a thousand cases happens now.
     fn fault(&self, per_mille: u64) -> bool {
         self.faults.load(Ordering::SeqCst) && self.below(1_000) < per_mille
+    }
+
+    /// A producer knows that a number was accepted.
+    pub fn accepted(&self, context: &str, stamp: Millis, number: i64) {
+        self.accepted.lock().unwrap().entry(context.to_owned()).or_default().push((stamp, number));
+    }
+
+    /// The largest number that is known to be accepted at or before a time.
+    pub fn accepted_by(&self, context: &str, time: Millis) -> i64 {
+        let accepted = self.accepted.lock().unwrap();
+        let numbers = accepted.get(context).into_iter().flatten().filter(|(stamp, _)| *stamp <= time);
+        numbers.map(|(_, number)| *number).max().unwrap_or(0)
     }
 
     pub fn violated(&self, text: String) {

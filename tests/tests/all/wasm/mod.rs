@@ -267,3 +267,10 @@ fn a_registry_serves_the_good_and_names_the_bad() {
     let unknown = registry.invoke(Invocation { quest: "gone".to_owned(), ..invocation("count") });
     assert_eq!(unknown.result.unwrap_err().code, "quest-not-served");
 }
+
+#[test]
+fn a_counter_in_rust_is_small() {
+    // An action's cost is mostly the guest's memory; its code is loaded, compiled and kept for each version.
+    let bytes = std::fs::metadata(guest("quest-counter")).unwrap().len();
+    assert!(bytes < 60 * 1024, "{bytes} bytes");
+}
