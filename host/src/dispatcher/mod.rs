@@ -268,6 +268,7 @@ impl Shared {
         }
         // Cancel-safe: a token and a timer.
         tokio::select! {
+            biased;
             () = stop.cancelled() => {}
             () = tokio::time::sleep(self.pause(tries)) => {}
         }

@@ -264,6 +264,7 @@ impl<'a> Owner<'a> {
         let wait = due.into_iter().chain(self.relays.blocked_for()).fold(sweep, Duration::min);
         // Cancel-safe: a token, a notification (kept until it is taken) and a timer.
         tokio::select! {
+            biased;
             () = stop.cancelled() => {}
             () = self.shared.bells[usize::from(self.number)].notified() => {}
             () = tokio::time::sleep(wait) => {}

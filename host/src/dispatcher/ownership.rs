@@ -45,16 +45,18 @@ pub(super) async fn run(shared: Arc<Shared>, stop: CancellationToken) {
     let mut next_look = Instant::now();
     loop {
         let owners = &mut ownership.owners;
-        // Cancel-safe: a timer, a broadcast receiver, a join set and a token; none loses anything when dropped.
+        // Cancel-safe: a timer, a broadcast receiver, a join set and a token; none loses anything when dropped. In this order, so that no
+        // flood of bells keeps leases from being renewed.
         tokio::select! {
+            biased;
             () = stop.cancelled() => break,
             () = tokio::time::sleep_until(next_look) => {}
+            Some(ended) = owners.join_next_with_id(), if !owners.is_empty() => ownership.forget(ended).await,
             bell = bells.recv() => match bell {
                 Ok(bell) => if !ring_all(&ownership.shared, bell, &mut bells) { continue },
                 Err(RecvError::Lagged(_)) => ownership.shared.wake_for_broadcasts(),
                 Err(RecvError::Closed) => tokio::time::sleep(period).await,
             },
-            Some(ended) = owners.join_next_with_id(), if !owners.is_empty() => ownership.forget(ended).await,
         }
         next_look = Instant::now() + period;
         ownership.renew().await;

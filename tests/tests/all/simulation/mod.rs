@@ -223,7 +223,8 @@ impl Simulation {
         }
     }
 
-    async fn run(mut self) -> Result<(), String> {
+    /// Gives the trace of the run.
+    async fn run(mut self) -> Result<u64, String> {
         self.start_host();
         self.start_host();
         // Everybody has the quest before anything else happens: broadcasts reach those who have it.
@@ -246,11 +247,12 @@ impl Simulation {
         self.settle().await?;
         // Nothing more comes of it.
         tokio::time::sleep(Duration::from_secs(60)).await;
-        self.settle().await
+        self.settle().await?;
+        Ok(self.world.trace.load(Ordering::SeqCst))
     }
 }
 
-fn simulate(seed: u64) -> Result<(), String> {
+fn simulate(seed: u64) -> Result<u64, String> {
     fastrand::seed(seed);
     let runtime = tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build().unwrap();
     runtime.block_on(async { Simulation::new(seed).run().await })
@@ -266,5 +268,12 @@ fn whatever_goes_wrong_each_event_counts_once_and_in_order() {
                 "{wrong}\nagain: QUEST_SEED={seed} QUEST_SIMULATIONS=1 cargo test -p quest-host-tests --test all simulation"
             );
         }
+    }
+}
+
+#[test]
+fn a_seed_makes_one_run() {
+    for seed in 0..5 {
+        assert_eq!(simulate(seed), simulate(seed), "seed {seed}");
     }
 }

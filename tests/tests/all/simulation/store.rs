@@ -11,7 +11,7 @@ use std::{
 };
 
 use async_trait::async_trait;
-use quest_engine::model::Millis;
+use quest_engine::{action::Seed, model::Millis};
 use quest_host::store::{
     Accept, AcceptBounds, Acceptance, Bell, Commit, Committed, DEFAULT_IDS_WINDOW_MS, Error, Grant, Log, Member,
     PartitionId, Read, Relay, Relayed, Reply, Report, Result, Store, Taken, Token,
@@ -33,6 +33,10 @@ pub struct World {
     pub faults: AtomicBool,
     /// What must not happen, and did.
     pub violations: Mutex<Vec<String>>,
+    /// Who was granted each partition last.
+    granted: Mutex<BTreeMap<PartitionId, Token>>,
+    /// What was committed when, in short: two runs of one seed have the same.
+    pub trace: AtomicU64,
     /// The numbers that each context was sent, by the stamps under which they were accepted.
     accepted: Mutex<BTreeMap<String, Vec<(Millis, i64)>>>,
 }
@@ -43,8 +47,9 @@ impl World {
         let memory = Memory::with_clock(partitions, DEFAULT_IDS_WINDOW_MS, Clock::Manual(Arc::clone(&clock)));
         let rng = Mutex::new(fastrand::Rng::with_seed(seed));
         let (began, faults) = (Instant::now(), AtomicBool::new(true));
-        let (violations, accepted) = (Mutex::default(), Mutex::default());
-        Arc::new(Self { memory, clock, began, rng, faults, violations, accepted })
+        let (violations, accepted, granted) = (Mutex::default(), Mutex::default(), Mutex::default());
+        let trace = AtomicU64::new(0);
+        Arc::new(Self { memory, clock, began, rng, faults, violations, trace, accepted, granted })
     }
 
     /// The store's clock, which is the runtime's.
@@ -175,7 +180,12 @@ impl Store for Link {
     }
 
     async fn acquire(&self, partition: PartitionId, nonce: u64, ttl_ms: u64) -> Result<Option<Grant>> {
-        over!(self, acquire(partition, nonce, ttl_ms))
+        self.before().await?;
+        let answer = self.world.memory.acquire(partition, nonce, ttl_ms).await;
+        if let Ok(Some(grant)) = &answer {
+            self.world.granted.lock().unwrap().insert(partition, grant.token);
+        }
+        self.after(answer).await
     }
 
     async fn renew(&self, leases: &[(PartitionId, Token)], ttl_ms: u64) -> Result<Vec<bool>> {
@@ -204,6 +214,13 @@ impl Store for Link {
     async fn commit(&self, partition: PartitionId, token: Token, commit: Commit) -> Result<Committed> {
         self.before().await?;
         let answer = self.world.memory.commit(partition, token, commit.clone()).await;
+        let is_owner = self.world.granted.lock().unwrap().get(&partition) == Some(&token);
+        if matches!(answer, Ok(Committed::Applied)) && !is_owner {
+            self.world.violated(format!("{} was applied for an owner of the past", commit.id));
+        }
+        let told = format!("{} {partition} {commit:?} {answer:?}", self.world.now());
+        let before = self.world.trace.load(Ordering::SeqCst).to_string();
+        self.world.trace.store(Seed::of(&[&before, &told]).next_u64(), Ordering::SeqCst);
         if matches!(answer, Ok(Committed::Applied)) && self.world.fault(50) {
             self.deliver_again(partition, token, commit);
         }
