@@ -75,8 +75,10 @@ fn rows(limit: Option<usize>) -> usize {
     limit.unwrap_or(ROWS).min(ROWS_MAX)
 }
 
-pub(super) async fn health(State(api): State<Api>) -> Json<Value> {
-    Json(json!({
+/// An error where the store does not answer: then this host can do nothing for anybody.
+pub(super) async fn health(State(api): State<Api>) -> Answer {
+    api.service.check_store().await?;
+    Ok(Json(json!({
         "status": "ok",
         "version": env!("CARGO_PKG_VERSION"),
         "uptime_ms": api.started.elapsed().as_millis() as u64,
@@ -85,7 +87,7 @@ pub(super) async fn health(State(api): State<Api>) -> Json<Value> {
         "problems": api.registry.problems().len(),
         "partitions": api.status.owned().len(),
         "counters": counters(&api),
-    }))
+    })))
 }
 
 /// Counts since the host started.

@@ -9,7 +9,7 @@ pub(crate) mod producer;
 mod reads;
 mod waiters;
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use quest_engine::{
     model::{Entry, partition_of},
@@ -41,6 +41,9 @@ const HAPPENINGS_MAX: usize = 4_096;
 
 /// Queries that run at once; others wait for their turn, a while. Well below the instances that there are for all.
 const QUERIES_MAX: usize = 16;
+
+/// How long the store may take before it counts as not answering.
+const STORE_PATIENCE: Duration = Duration::from_secs(2);
 
 /// The service of one host. Cheap to clone.
 #[derive(Clone)]
@@ -230,6 +233,17 @@ impl Service {
         }
         let lost = || Err(Error::new(Kind::Unavailable, "store-unavailable", "the store gave no answer"));
         results.into_iter().map(|result| result.unwrap_or_else(lost)).collect()
+    }
+
+    /// Whether the store answers, now.
+    pub async fn check_store(&self) -> Result<()> {
+        match tokio::time::timeout(STORE_PATIENCE, self.store.waiting(&[0])).await {
+            Ok(answer) => answer.map(|_| ()).map_err(Error::from),
+            Err(_) => {
+                let message = format!("the store did not answer within {} s", STORE_PATIENCE.as_secs());
+                Err(Error::new(Kind::Unavailable, "store-unavailable", message))
+            }
+        }
     }
 
     /// Accepts one entry of this host's own making. Its id is remembered only if the caller knows it, and so may send it again.

@@ -93,7 +93,10 @@ fn a_redis_that_is_killed_and_restarted_loses_and_doubles_nothing() {
             let before = eventually("an answer", last);
             eventually("progress", || last().filter(|now| *now >= before + 10));
             redis.kill9();
+            let health = || http.get(&format!("{}/v1/health", host.url)).map(|(status, _)| status);
+            eventually("it is told that the store is away", || health().filter(|status| *status == 503));
             redis.restart().unwrap();
+            eventually("it is told that it is back", || health().filter(|status| *status == 200));
         }
         stop.store(true, Ordering::Relaxed);
     });
