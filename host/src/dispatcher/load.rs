@@ -239,8 +239,7 @@ async fn dead_letters(
 ) -> Result<(BTreeMap<String, DeadLetter>, BTreeMap<String, Vec<String>>)> {
     let (ids, contexts) = partition.dead_wanted(entries.iter().map(|(_, entry)| entry), names);
     let dead = ids.iter().map(|id| Read::HashField { key: keys::DEAD.to_owned(), field: id.clone().into_bytes() });
-    let dead_of =
-        contexts.iter().map(|name| Read::SortedBelow { key: keys::dead_of(name), below: 1 << 53, count: LIST_MAX });
+    let dead_of = contexts.iter().map(|name| Read::lowest(keys::dead_of(name), LIST_MAX));
     let mut replies = read(store, number, dead.chain(dead_of).collect()).await?;
     let mut letters = BTreeMap::new();
     for id in ids {

@@ -248,7 +248,7 @@ impl<'a> Owner<'a> {
             return Ok(());
         }
         let count = self.shared.options.limits.wakes_cached_max as u64;
-        let earliest = Read::SortedBelow { key: keys::TIMERS.to_owned(), below: 1 << 53, count };
+        let earliest = Read::lowest(keys::TIMERS.to_owned(), count);
         let mut replies = read(&*self.shared.store, self.number, vec![earliest]).await?;
         self.state().refill_wakes(replies.scored());
         Ok(())

@@ -122,7 +122,7 @@ async fn oldest_dead(store: &dyn Store, number: PartitionId, count: u64) -> Resu
     if count == 0 {
         return Ok(Vec::new());
     }
-    let oldest = Read::SortedBelow { key: keys::DEAD_ORDER.to_owned(), below: 1 << 53, count };
+    let oldest = Read::lowest(keys::DEAD_ORDER.to_owned(), count);
     let ids = read(store, number, vec![oldest]).await?.scored();
     let field =
         |(id, _): &(String, u64)| Read::HashField { key: keys::DEAD.to_owned(), field: id.clone().into_bytes() };

@@ -237,13 +237,9 @@ impl Service {
 
     /// Whether the store answers, now.
     pub async fn check_store(&self) -> Result<()> {
-        match tokio::time::timeout(STORE_PATIENCE, self.store.waiting(&[0])).await {
-            Ok(answer) => answer.map(|_| ()).map_err(Error::from),
-            Err(_) => {
-                let message = format!("the store did not answer within {} s", STORE_PATIENCE.as_secs());
-                Err(Error::new(Kind::Unavailable, "store-unavailable", message))
-            }
-        }
+        let silent = |_| store::Error::Unavailable(format!("no answer within {} s", STORE_PATIENCE.as_secs()));
+        tokio::time::timeout(STORE_PATIENCE, self.store.waiting(&[0])).await.map_err(silent)??;
+        Ok(())
     }
 
     /// Accepts one entry of this host's own making. Its id is remembered only if the caller knows it, and so may send it again.

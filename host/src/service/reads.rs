@@ -144,7 +144,7 @@ impl Service {
     pub async fn timers(&self, max: usize) -> Result<Vec<TimerView>> {
         let mut due: Vec<(u64, PartitionId, String)> = Vec::new();
         for partition in 0..self.partitions {
-            let index = Read::SortedBelow { key: keys::TIMERS.to_owned(), below: 1 << 53, count: max as u64 };
+            let index = Read::lowest(keys::TIMERS.to_owned(), max as u64);
             let scored = read(&*self.store, partition, vec![index]).await?.scored();
             due.extend(scored.into_iter().map(|(name, at)| (at, partition, name)));
         }
@@ -180,7 +180,7 @@ impl Service {
         let index = context.map_or_else(|| keys::DEAD_ORDER.to_owned(), keys::dead_of);
         let mut found = Vec::new();
         for partition in partitions {
-            let oldest = Read::SortedBelow { key: index.clone(), below: 1 << 53, count: max as u64 };
+            let oldest = Read::lowest(index.clone(), max as u64);
             let ids = read(&*self.store, partition, vec![oldest]).await?.scored();
             let reads: Vec<Read> = ids.into_iter().map(|(id, _)| dead_letter(id)).collect();
             let count = reads.len();

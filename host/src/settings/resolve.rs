@@ -6,6 +6,7 @@ use std::{
 };
 
 use anyhow::{Context as _, anyhow, bail};
+use strsim::levenshtein;
 use toml::{Table, Value};
 
 use super::{FILE, Settings, lines::line_of, ranges};
@@ -244,25 +245,11 @@ fn a_type(value: &Value) -> &'static str {
 fn suggestion<'a>(name: &str, known: impl Iterator<Item = &'a String>) -> String {
     let last = |path: &str| path.rsplit('.').next().unwrap_or(path).to_owned();
     // The whole path counts a little, so that of equal names the one in the same table is found.
-    let distance = |known: &String| (distance(&last(known), &last(name)), distance(known, name));
+    let distance = |known: &String| (levenshtein(&last(known), &last(name)), levenshtein(known, name));
     match known.min_by_key(|known| distance(known)) {
         Some(near) if distance(near).0 <= SLIPS => format!(" (did you mean {near}?)"),
         _ => String::new(),
     }
-}
-
-/// Levenshtein's distance.
-fn distance(a: &str, b: &str) -> usize {
-    let b: Vec<char> = b.chars().collect();
-    let mut row: Vec<usize> = (0..=b.len()).collect();
-    for (i, x) in a.chars().enumerate() {
-        let mut diagonal = std::mem::replace(&mut row[0], i + 1);
-        for (j, y) in b.iter().enumerate() {
-            let best = (diagonal + usize::from(x != *y)).min(row[j] + 1).min(row[j + 1] + 1);
-            diagonal = std::mem::replace(&mut row[j + 1], best);
-        }
-    }
-    row[b.len()]
 }
 
 #[cfg(test)]

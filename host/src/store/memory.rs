@@ -75,7 +75,7 @@ impl Memory {
             state: Mutex::new(State { machine: Machine::new(ids_window_ms), pairs: BTreeMap::new() }),
             clock,
             partitions,
-            store_id: format!("{:016x}", fastrand::u64(..)),
+            store_id: super::draw_id(),
             bells: broadcast::channel(BELLS_MAX).0,
         }
     }

@@ -292,6 +292,13 @@ pub enum Read {
     },
 }
 
+impl Read {
+    /// The members of a sorted set with the lowest scores, at most `count`: no score reaches what a sorted set can hold exactly.
+    pub fn lowest(key: String, count: u64) -> Self {
+        Self::SortedBelow { key, below: 1 << 53, count }
+    }
+}
+
 /// What one read gives.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Reply {
@@ -406,4 +413,9 @@ pub trait Store: Send + Sync + 'static {
 
     /// Listens for bells, from now on.
     fn bells(&self) -> broadcast::Receiver<Bell>;
+}
+
+/// A random id of 16 hexadecimal digits, for what a store names by itself.
+fn draw_id() -> String {
+    format!("{:016x}", fastrand::u64(..))
 }

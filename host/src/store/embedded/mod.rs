@@ -113,7 +113,7 @@ fn identity(disk: &Disk, wanted: PartitionId) -> Result<(String, PartitionId)> {
         }
         return Ok((String::from_utf8(id).map_err(|_| damaged("the store's id"))?, stored));
     }
-    let id = format!("{:016x}", fastrand::u64(..));
+    let id = super::draw_id();
     let mut batch = disk.database.batch().durability(Some(fjall::PersistMode::SyncAll));
     batch.insert(&disk.keyspace, global(STORE), id.as_bytes());
     batch.insert(&disk.keyspace, global(PARTITIONS), u64::from(wanted).to_be_bytes());

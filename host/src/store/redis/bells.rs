@@ -12,7 +12,7 @@ use tokio::{sync::broadcast, task::JoinSet};
 use tokio_util::sync::CancellationToken;
 
 use super::connection::{Address, client};
-use crate::store::{BELLS_MAX, Bell};
+use crate::store::{BELLS_MAX, Bell, draw_id};
 
 /// Pauses between tries to subscribe: at once after a hiccup, and no flood while the server is away.
 const RETRY_MIN: Duration = Duration::from_millis(50);
@@ -31,7 +31,7 @@ impl Bells {
     /// Starts to listen on a channel.
     pub fn start(address: Address, channel: String) -> Self {
         let sender = broadcast::channel(BELLS_MAX).0;
-        let origin = format!("{:016x}", fastrand::u64(..));
+        let origin = draw_id();
         let stop = CancellationToken::new();
         let mut tasks = JoinSet::new();
         let (told, own, stopped) = (sender.clone(), origin.clone(), stop.clone());

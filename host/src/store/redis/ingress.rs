@@ -10,7 +10,7 @@ use super::{
     connection::{ACQUIRE, ADVANCE, Call, PEEK, RELEASE, RENEW},
     encode::number,
 };
-use crate::store::{Result, Token};
+use crate::store::{Result, Token, draw_id};
 
 /// The ingress list of one store.
 pub struct IngressList<'a> {
@@ -54,7 +54,7 @@ impl IngressList<'_> {
     pub async fn stream(&self) -> Result<String> {
         let key = self.beside("stream");
         let mut draw = redis::cmd("SETNX");
-        draw.arg(&key).arg(format!("{:016x}", fastrand::u64(..)));
+        draw.arg(&key).arg(draw_id());
         self.store.connection.send::<()>(&draw).await?;
         let mut get = redis::cmd("GET");
         get.arg(&key);

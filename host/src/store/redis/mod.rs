@@ -32,7 +32,7 @@ use self::{
 };
 use super::{
     Accept, AcceptBounds, Acceptance, Bell, Commit, Committed, Error, Full, Grant, Log, Member, Open, PartitionId,
-    Read, Relay, Relayed, Reply, Report, Result, Store, TAKE_BYTES_MAX, Taken, Token, open::other_partitions,
+    Read, Relay, Relayed, Reply, Report, Result, Store, TAKE_BYTES_MAX, Taken, Token, draw_id, open::other_partitions,
 };
 
 /// The format of what is stored.
@@ -77,7 +77,7 @@ impl Redis {
         // Before anything is written: a server that is too old would refuse the scripts less clearly.
         check::look(&connection, &address).await?;
         let mut call = Call::new(&connection::IDENTITY, &[prefix.global(META, "store")]);
-        call.arg(format!("{:016x}", fastrand::u64(..))).arg(settings.partitions).arg(FORMAT);
+        call.arg(draw_id()).arg(settings.partitions).arg(FORMAT);
         let (store_id, partitions, format): (String, PartitionId, u32) = connection.run(&call).await?;
         if format > FORMAT {
             return Err(Error::Unusable(format!(
@@ -145,7 +145,7 @@ impl Redis {
         if self.must_wait(entries.iter()) {
             return Ok(vec![Acceptance::Full(Full::Memory); entries.len()]);
         }
-        let answer = format!("answer.{:016x}", fastrand::u64(..));
+        let answer = format!("answer.{}", draw_id());
         let mut keys = Keys::new(|name: &str| self.key(place, name), &[fixed, &[answer.as_str()]].concat());
         let ids: Vec<usize> = entries.iter().map(|entry| keys.ids(entry)).collect();
         let mut call = Call::new(&connection::ACCEPT, &keys.list);
