@@ -33,3 +33,8 @@ pub fn seed(test: &str) -> u64 {
     eprintln!("{test}: QUEST_SEED={seed}");
     seed
 }
+
+/// How often a test does something: `short` in a normal run, `long` in the long form that `tests/long.sh` starts (QUEST_LONG=1).
+pub fn times(short: u64, long: u64) -> u64 {
+    if std::env::var_os("QUEST_LONG").is_some_and(|value| value == "1") { long } else { short }
+}
