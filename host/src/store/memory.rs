@@ -87,7 +87,9 @@ impl Memory {
 
     /// Puts the store back to a snapshot, as a failover that lost writes would; leases stay as they are.
     pub fn restore(&self, snapshot: BTreeMap<Vec<u8>, Vec<u8>>) {
-        self.state.lock().pairs = snapshot;
+        let mut state = self.state.lock();
+        state.pairs = snapshot;
+        state.machine.recount();
     }
 
     /// One step: all of its changes or, after an error, none.

@@ -2,19 +2,19 @@
 //!
 //! Must not know: leases, what an entry holds. The Lua twin of [`decide`] is `redis/lua/accept.lua`; the differential test holds them together.
 
-use std::collections::HashMap;
-
 use quest_engine::model::Millis;
 
 use super::{
+    counts::Counts,
     layout::{damaged, name, number},
-    pairs::{Pairs, PairsMut},
+    pairs::PairsMut,
+    segments::{Numbers, Stored, Writer},
 };
 use crate::store::{Accept, AcceptBounds, Acceptance, Full, PartitionId, Result};
 
 /// Names of a partition's internal keys; the same in every store.
 pub mod keys {
-    /// List: entries with their stamps; numbered from 0 for ever.
+    /// Entries with their stamps, in segments.
     pub const INBOX: &str = "inbox";
     /// Number: the last stamp given, or a higher fence.
     pub const CLOCK: &str = "clock";
@@ -22,7 +22,7 @@ pub mod keys {
     pub const HEAD: &str = "head";
     /// Number: leases granted.
     pub const EPOCH: &str = "epoch";
-    /// Hash: context to its waiting entries.
+    /// Hash: context to its entries that wait elsewhere than in the inbox.
     pub const WAITING: &str = "waiting";
     /// List: remembered ids, oldest first.
     pub const IDS_ORDER: &str = "ids_order";
@@ -92,55 +92,58 @@ pub fn decide(entry: &Accept, at: &Situation<'_>, bounds: &AcceptBounds, rule: R
 /// A partition's inbox, open for entries within one step.
 pub struct Inbox<'a> {
     pairs: &'a mut dyn PairsMut,
+    counts: &'a mut Counts,
     partition: PartitionId,
     ids_window_ms: u64,
     stamp: Millis,
-    first: u64,
-    next: u64,
+    before: Numbers,
+    numbers: Numbers,
+    segments: Writer,
     ids: u64,
-    waiting: HashMap<String, u64>,
 }
 
 impl<'a> Inbox<'a> {
     /// Opens it at a time of the store's clock.
-    pub fn open(pairs: &'a mut dyn PairsMut, partition: PartitionId, now: Millis, ids_window_ms: u64) -> Result<Self> {
+    pub fn open(
+        pairs: &'a mut dyn PairsMut,
+        counts: &'a mut Counts,
+        partition: PartitionId,
+        now: Millis,
+        ids_window_ms: u64,
+    ) -> Result<Self> {
         let stamp = now.max(name(partition, keys::CLOCK).number(pairs)?);
-        let (first, next) = numbers(pairs, partition)?;
+        let numbers = Numbers::read(pairs, partition)?;
         let ids = name(partition, keys::IDS_ORDER).length(pairs)?;
-        Ok(Self { pairs, partition, ids_window_ms, stamp, first, next, ids, waiting: HashMap::new() })
+        let segments = Writer::default();
+        Ok(Self { pairs, counts, partition, ids_window_ms, stamp, before: numbers, numbers, segments, ids })
     }
 
     /// Puts one entry in, if it may come in.
     pub fn put(&mut self, entry: &Accept, bounds: &AcceptBounds, rule: Rule) -> Result<Acceptance> {
-        let ids_key = keys::ids(&entry.context);
         let stored = match &entry.id {
-            Some(id) => name(self.partition, &ids_key).field(self.pairs, id.as_bytes())?,
+            Some(id) => name(self.partition, &keys::ids(&entry.context)).field(self.pairs, id.as_bytes())?,
             None => None,
         };
         let known = stored.as_deref().map(remembered).transpose()?;
-        let context = self.waiting_of(&entry.context)?;
         let situation = Situation {
             stamp: self.stamp,
             known,
             ids_window_ms: self.ids_window_ms,
-            inbox: self.next - self.first,
-            context,
+            inbox: self.numbers.len(),
+            context: self.counts.of(&entry.context),
             ids: self.ids,
         };
         let decision = decide(entry, &situation, bounds, rule);
         if let Acceptance::Accepted { stamp } = decision {
-            self.write(entry, stamp, context)?;
+            self.write(entry, stamp)?;
         }
         Ok(decision)
     }
 
-    fn write(&mut self, entry: &Accept, stamp: Millis, context: u64) -> Result<()> {
-        let value = [&stamp.to_be_bytes(), entry.bytes.as_slice()].concat();
-        name(self.partition, keys::INBOX).put_at(self.pairs, self.next, value);
-        self.next += 1;
-        if !entry.context.is_empty() {
-            self.waiting.insert(entry.context.clone(), context + 1);
-        }
+    fn write(&mut self, entry: &Accept, stamp: Millis) -> Result<()> {
+        let stored = Stored { number: self.numbers.next, stamp, context: &entry.context, bytes: &entry.bytes };
+        self.segments.put(self.pairs, self.partition, &mut self.numbers, stored);
+        self.counts.add(&entry.context);
         if let Some(id) = &entry.id {
             let value = [&stamp.to_be_bytes(), entry.digest.as_slice()].concat();
             name(self.partition, &keys::ids(&entry.context)).set_field(self.pairs, id.as_bytes(), value);
@@ -151,51 +154,21 @@ impl<'a> Inbox<'a> {
         Ok(())
     }
 
-    fn waiting_of(&self, context: &str) -> Result<u64> {
-        match self.waiting.get(context) {
-            Some(count) => Ok(*count),
-            None => waiting(self.pairs, self.partition, context),
+    /// Writes what is common to all entries.
+    pub fn close(mut self) {
+        if self.numbers == self.before {
+            return;
         }
-    }
-
-    /// Writes what is common to all entries, and whether there were any.
-    pub fn close(self) -> Result<bool> {
-        let (_, before) = numbers(self.pairs, self.partition)?;
-        if self.next == before {
-            return Ok(false);
-        }
-        name(self.partition, keys::INBOX).set_bounds(self.pairs, self.first, self.next);
+        self.segments.close(self.pairs, self.partition, self.numbers);
+        self.numbers.write(self.pairs, self.partition);
         name(self.partition, keys::CLOCK).set_number(self.pairs, self.stamp);
-        for (context, count) in self.waiting {
-            set_waiting(self.pairs, self.partition, &context, count);
-        }
-        Ok(true)
     }
 }
 
-/// An inbox's numbers: of its first entry (so many were consumed), and of the next to come.
-pub fn numbers(pairs: &dyn Pairs, partition: PartitionId) -> Result<(u64, u64)> {
-    Ok(name(partition, keys::INBOX).bounds(pairs)?.unwrap_or((0, 0)))
-}
-
-/// How many entries of a context wait.
-pub fn waiting(pairs: &dyn Pairs, partition: PartitionId, context: &str) -> Result<u64> {
-    name(partition, keys::WAITING).field(pairs, context.as_bytes())?.map_or(Ok(0), |bytes| number(&bytes))
-}
-
-/// Sets how many entries of a context wait.
-pub fn set_waiting(pairs: &mut dyn PairsMut, partition: PartitionId, context: &str, count: u64) {
-    let waiting = name(partition, keys::WAITING);
-    match count {
-        0 => waiting.remove_field(pairs, context.as_bytes()),
-        count => waiting.set_field(pairs, context.as_bytes(), count.to_be_bytes().to_vec()),
-    }
-}
-
-/// Splits a stored entry into its stamp and its bytes.
-pub fn stamped(mut bytes: Vec<u8>) -> Result<(Millis, Vec<u8>)> {
+/// Splits a remembered id's place into its stamp and the rest.
+fn stamped(mut bytes: Vec<u8>) -> Result<(Millis, Vec<u8>)> {
     if bytes.len() < 8 {
-        return Err(damaged("an inbox entry"));
+        return Err(damaged("a remembered id"));
     }
     let rest = bytes.split_off(8);
     Ok((number(&bytes)?, rest))

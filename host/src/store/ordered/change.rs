@@ -5,9 +5,11 @@
 use quest_engine::{model::Millis, write::Write};
 
 use super::{
-    accept::{self, Inbox, Rule, keys, numbers},
+    accept::{Inbox, Rule, keys},
+    counts::Counts,
     layout::{damaged, name, number},
     pairs::{Pairs, PairsMut},
+    segments::Numbers,
 };
 use crate::store::{AcceptBounds, Acceptance, Commit, Committed, PartitionId, Relay, Relayed, Result};
 
@@ -44,42 +46,27 @@ pub fn head(pairs: &dyn Pairs, partition: PartitionId) -> Result<String> {
 /// Applies a commit if it fits.
 pub fn commit(
     pairs: &mut dyn PairsMut,
+    counts: &mut Counts,
     partition: PartitionId,
     commit: &Commit,
     now: Millis,
     ids_window_ms: u64,
 ) -> Result<Committed> {
-    let (consumed, accepted) = numbers(pairs, partition)?;
+    let Numbers { first: consumed, next: accepted, .. } = Numbers::read(pairs, partition)?;
     if let Some(refusal) = judge(commit, Standing { head: &head(pairs, partition)?, consumed, accepted }) {
         return Ok(refusal);
     }
-    consume(pairs, partition, commit.consumed)?;
-    for (context, count) in &commit.settled {
-        let waiting = accept::waiting(pairs, partition, context)?;
-        accept::set_waiting(pairs, partition, context, waiting.saturating_sub(*count));
-    }
+    counts.settle(pairs, partition, commit.consumed, &commit.settled)?;
     for write in &commit.writes {
         apply(pairs, partition, write)?;
     }
-    let mut inbox = Inbox::open(pairs, partition, now, ids_window_ms)?;
+    let mut inbox = Inbox::open(pairs, counts, partition, now, ids_window_ms)?;
     for entry in &commit.accept {
         inbox.put(entry, &UNBOUNDED, Rule::Commit)?;
     }
-    inbox.close()?;
+    inbox.close();
     name(partition, keys::HEAD).set_value(pairs, commit.id.clone().into_bytes());
     Ok(Committed::Applied)
-}
-
-/// Drops an inbox's entries below `upto`.
-pub fn consume(pairs: &mut dyn PairsMut, partition: PartitionId, upto: u64) -> Result<()> {
-    let (first, next) = numbers(pairs, partition)?;
-    let upto = upto.clamp(first, next);
-    let inbox = name(partition, keys::INBOX);
-    (first..upto).for_each(|index| inbox.remove_at(pairs, index));
-    if upto > first {
-        inbox.set_bounds(pairs, upto, next);
-    }
-    Ok(())
 }
 
 fn apply(pairs: &mut dyn PairsMut, partition: PartitionId, write: &Write) -> Result<()> {
@@ -101,6 +88,7 @@ fn apply(pairs: &mut dyn PairsMut, partition: PartitionId, write: &Write) -> Res
 /// Carries entries in, if the cursor of their source fits.
 pub fn relay(
     pairs: &mut dyn PairsMut,
+    counts: &mut Counts,
     partition: PartitionId,
     relay: &Relay,
     bounds: &AcceptBounds,
@@ -117,7 +105,7 @@ pub fn relay(
     }
     let mut upto = start;
     let mut full = false;
-    let mut inbox = Inbox::open(pairs, partition, now, ids_window_ms)?;
+    let mut inbox = Inbox::open(pairs, counts, partition, now, ids_window_ms)?;
     for (entry_number, entry) in &relay.entries {
         if *entry_number < upto {
             continue;
@@ -128,7 +116,7 @@ pub fn relay(
         }
         upto = entry_number + 1;
     }
-    inbox.close()?;
+    inbox.close();
     if !known || upto != next {
         let value = [&upto.to_be_bytes(), relay.stream.as_bytes()].concat();
         cursors.set_field(pairs, relay.source.as_bytes(), value);

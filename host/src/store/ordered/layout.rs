@@ -201,12 +201,11 @@ impl Name<'_> {
     }
 
     /// A list's bounds: the index of its first element, and of the next to come.
-    pub fn bounds(self, pairs: &dyn Pairs) -> Result<Option<(u64, u64)>> {
+    fn bounds(self, pairs: &dyn Pairs) -> Result<Option<(u64, u64)>> {
         pairs.get(&self.cell(META, &[]))?.map(|bytes| bounds(&bytes)).transpose()
     }
 
-    /// Sets a list's bounds, also to the same number where the numbering must outlive its elements.
-    pub fn set_bounds(self, pairs: &mut dyn PairsMut, first: u64, next: u64) {
+    fn set_bounds(self, pairs: &mut dyn PairsMut, first: u64, next: u64) {
         pairs.put(self.cell(META, &[]), [first.to_be_bytes(), next.to_be_bytes()].concat());
     }
 
@@ -220,10 +219,14 @@ impl Name<'_> {
         pairs.remove(self.cell(LIST, &index.to_be_bytes()));
     }
 
-    /// Elements from an index on.
-    pub fn range(self, pairs: &dyn Pairs, from: u64, limit: usize) -> Result<Vec<Vec<u8>>> {
+    /// Elements from an index on, with their indices.
+    pub fn numbered(self, pairs: &dyn Pairs, from: u64, limit: usize) -> Result<Vec<(u64, Vec<u8>)>> {
         let found = self.elements(pairs, LIST, &from.to_be_bytes(), &self.cell(LIST + 1, &[]), limit)?;
-        Ok(found.into_iter().map(|(_, value)| value).collect())
+        found.into_iter().map(|(index, value)| Ok((number(&index)?, value))).collect()
+    }
+
+    fn range(self, pairs: &dyn Pairs, from: u64, limit: usize) -> Result<Vec<Vec<u8>>> {
+        Ok(self.numbered(pairs, from, limit)?.into_iter().map(|(_, value)| value).collect())
     }
 
     /// Appends to a list.

@@ -1,23 +1,27 @@
 //! What the memory store and the embedded store share: the trait's meaning over ordered pairs of bytes, as plain synchronous steps.
 //!
-//! In the order that data flows: [`accept`] takes entries in, [`change`] commits and relays, [`layout`] turns hashes, lists and sets
-//! into [`pairs`]. Leases and hosts live in memory only: both stores are used by one process.
+//! In the order that data flows: [`accept`] takes entries in, [`change`] commits and relays, [`counts`] knows how many of each context
+//! wait, [`segments`] is an inbox, [`layout`] turns hashes, lists and sets into [`pairs`]. Leases and hosts live in memory only: both stores are used by one process.
 //!
 //! Must not know: files, threads, clocks (`now` is an argument).
 
 pub mod accept;
 pub mod change;
+pub mod counts;
 pub mod layout;
 pub mod pairs;
+pub mod segments;
 
 use std::collections::{BTreeMap, HashMap};
 
 use quest_engine::model::Millis;
 
 use self::{
-    accept::{FORGET_MIN, Inbox, Rule, forget_ids, keys, numbers, stamped},
+    accept::{FORGET_MIN, Inbox, Rule, forget_ids, keys},
+    counts::Counts,
     layout::name,
     pairs::{Pairs, PairsMut},
+    segments::{Numbers, Reader, consume, entries},
 };
 use super::{
     Accept, AcceptBounds, Acceptance, Commit, Committed, Grant, Log, Member, PartitionId, Read, Relay, Relayed, Reply,
@@ -32,12 +36,13 @@ pub struct Machine {
     ids_window_ms: u64,
     leases: HashMap<PartitionId, (Token, Millis)>,
     hosts: BTreeMap<String, (Vec<u8>, Millis)>,
+    counts: HashMap<PartitionId, Counts>,
 }
 
 impl Machine {
     /// Nobody holds anything.
     pub fn new(ids_window_ms: u64) -> Self {
-        Self { ids_window_ms, leases: HashMap::new(), hosts: BTreeMap::new() }
+        Self { ids_window_ms, leases: HashMap::new(), hosts: BTreeMap::new(), counts: HashMap::new() }
     }
 
     /// Whether a token is a partition's owner's.
@@ -48,20 +53,46 @@ impl Machine {
     /// Ends all leases: what they were granted on may not be stored.
     pub fn revoke_all(&mut self) {
         self.leases.clear();
+        self.recount();
+    }
+
+    /// What is stored was changed by another hand, or not changed as it should be: everything known of it is read anew.
+    pub fn recount(&mut self) {
+        self.counts.clear();
+    }
+
+    /// A step that needs to know what waits. After one that failed it is counted anew.
+    fn counting<T>(
+        &mut self,
+        pairs: &mut dyn PairsMut,
+        partition: PartitionId,
+        step: impl FnOnce(&mut dyn PairsMut, &mut Counts) -> Result<T>,
+    ) -> Result<T> {
+        let mut counts = match self.counts.remove(&partition) {
+            Some(counts) => counts,
+            None => Counts::read(pairs, partition)?,
+        };
+        let done = step(pairs, &mut counts)?;
+        self.counts.insert(partition, counts);
+        Ok(done)
     }
 
     /// See `Store::accept`.
     pub fn accept(
-        &self,
+        &mut self,
         pairs: &mut dyn PairsMut,
         now: Millis,
         partition: PartitionId,
         entries: &[Accept],
         bounds: &AcceptBounds,
     ) -> Result<Vec<Acceptance>> {
-        let mut inbox = Inbox::open(pairs, partition, now, self.ids_window_ms)?;
-        let answers = entries.iter().map(|entry| inbox.put(entry, bounds, Rule::Accept)).collect::<Result<Vec<_>>>()?;
-        inbox.close()?;
+        let window = self.ids_window_ms;
+        let answers = self.counting(pairs, partition, |pairs, counts| {
+            let mut inbox = Inbox::open(pairs, counts, partition, now, window)?;
+            let answers = entries.iter().map(|entry| inbox.put(entry, bounds, Rule::Accept)).collect::<Result<_>>()?;
+            inbox.close();
+            Ok(answers)
+        })?;
         self.forget(pairs, now, partition, entries.len())?;
         Ok(answers)
     }
@@ -94,7 +125,7 @@ impl Machine {
                 token
             }
         };
-        let (consumed, _) = numbers(pairs, partition)?;
+        let consumed = Numbers::read(pairs, partition)?.first;
         let clock = name(partition, keys::CLOCK).number(pairs)?;
         Ok(Some(Grant { token, head: change::head(pairs, partition)?, consumed, clock }))
     }
@@ -138,36 +169,35 @@ impl Machine {
 
     /// See `Store::take`, without lease and fence.
     pub fn taken(pairs: &dyn Pairs, now: Millis, partition: PartitionId, from: u64, count: u64) -> Result<Taken> {
-        let (first, next) = numbers(pairs, partition)?;
-        let from = from.max(first);
-        let (mut entries, mut bytes) = (Vec::new(), 0);
-        // In parts, so that large entries end it near the bound; small ones are read by the second part whole.
-        while (entries.len() as u64) < count && bytes < TAKE_BYTES_MAX {
-            let fit =
-                if entries.is_empty() { 16 } else { ((TAKE_BYTES_MAX - bytes) * entries.len()).div_ceil(bytes.max(1)) };
-            let limit = usize::try_from(count - entries.len() as u64).unwrap_or(usize::MAX).min(fit);
-            let part = name(partition, keys::INBOX).range(pairs, from + entries.len() as u64, limit)?;
-            let is_last = part.len() < limit;
-            bytes += part.iter().map(Vec::len).sum::<usize>();
-            entries.extend(part.into_iter().map(stamped).collect::<Result<Vec<_>>>()?);
-            if is_last {
-                break;
+        let numbers = Numbers::read(pairs, partition)?;
+        let from = from.max(numbers.first);
+        let (mut taken, mut bytes) = (Vec::new(), 0);
+        let mut segments = Reader::new(pairs, partition, numbers);
+        'full: while let Some((base, segment)) = segments.next()? {
+            for entry in entries(base, &segment) {
+                let entry = entry?;
+                if taken.len() as u64 == count || bytes >= TAKE_BYTES_MAX {
+                    break 'full;
+                }
+                if entry.number >= from {
+                    bytes += entry.bytes.len();
+                    taken.push((entry.stamp, entry.bytes.to_vec()));
+                }
             }
         }
         let clock = name(partition, keys::CLOCK).number(pairs)?;
-        let behind = next.saturating_sub(from.saturating_add(entries.len() as u64));
-        Ok(Taken { now, clock, behind, entries })
+        let behind = numbers.next.saturating_sub(from.saturating_add(taken.len() as u64));
+        Ok(Taken { now, clock, behind, entries: taken })
     }
 
     /// See `Store::waiting`.
     pub fn waiting(pairs: &dyn Pairs, partitions: &[PartitionId]) -> Result<Vec<u64>> {
-        let count = |partition: &PartitionId| numbers(pairs, *partition).map(|(first, next)| next - first);
-        partitions.iter().map(count).collect()
+        partitions.iter().map(|partition| Numbers::read(pairs, *partition).map(Numbers::len)).collect()
     }
 
     /// See `Store::commit`.
     pub fn commit(
-        &self,
+        &mut self,
         pairs: &mut dyn PairsMut,
         now: Millis,
         partition: PartitionId,
@@ -177,7 +207,8 @@ impl Machine {
         if !self.holds(partition, token, now) {
             return Ok(Committed::Fenced);
         }
-        change::commit(pairs, partition, commit, now, self.ids_window_ms)
+        let window = self.ids_window_ms;
+        self.counting(pairs, partition, |pairs, counts| change::commit(pairs, counts, partition, commit, now, window))
     }
 
     /// See `Store::read`.
@@ -205,21 +236,24 @@ impl Machine {
 
     /// See `Store::relay`.
     pub fn relay(
-        &self,
+        &mut self,
         pairs: &mut dyn PairsMut,
         now: Millis,
         partition: PartitionId,
         relay: &Relay,
         bounds: &AcceptBounds,
     ) -> Result<Relayed> {
-        let answer = change::relay(pairs, partition, relay, bounds, now, self.ids_window_ms)?;
+        let window = self.ids_window_ms;
+        let answer = self.counting(pairs, partition, |pairs, counts| {
+            change::relay(pairs, counts, partition, relay, bounds, now, window)
+        })?;
         self.forget(pairs, now, partition, relay.entries.len())?;
         Ok(answer)
     }
 
     /// See `Store::broadcast`.
     pub fn broadcast(
-        &self,
+        &mut self,
         pairs: &mut dyn PairsMut,
         now: Millis,
         entry: Accept,
@@ -232,13 +266,13 @@ impl Machine {
 
     /// See `Store::broadcasts`.
     pub fn broadcasts(pairs: &dyn Pairs, from: u64, count: u64) -> Result<Log> {
-        let (first, end) = numbers(pairs, LOG)?;
+        let Numbers { first, next: end, .. } = Numbers::read(pairs, LOG)?;
         Ok(Log { first: from.max(first), entries: Self::taken(pairs, 0, LOG, from, count)?.entries, end })
     }
 
     /// See `Store::trim_broadcasts`.
     pub fn trim_broadcasts(pairs: &mut dyn PairsMut, upto: u64, ids_before: Millis) -> Result<()> {
-        change::consume(pairs, LOG, upto)?;
+        consume(pairs, LOG, upto, |_| {})?;
         forget_ids(pairs, LOG, ids_before, usize::MAX)
     }
 
