@@ -78,11 +78,10 @@ impl Runtime {
 
     /// Runs one action to its end, in a fresh instance, on this thread.
     pub fn invoke(&self, module: &Module, invocation: Invocation) -> Ran {
-        let wasi = module.needs_wasi.then(|| wasi::Wasi::new(&invocation));
         let (export, action) = (invocation.export, invocation.action.clone());
         let definition = module.quests.iter().find(|quest| quest.name == invocation.quest);
         let recorder = Recorder::new(invocation, self.settings.action.clone(), definition);
-        let mut store = self.store(Phase::Running(Box::new(recorder)), wasi, self.settings.action_ms_max);
+        let mut store = self.store(Phase::Running(Box::new(recorder)), self.settings.action_ms_max);
         let result = failure::guarded(|| {
             let instance = module.pre.instantiate(&mut store)?;
             let guest = instance.quest_host_guest();
@@ -107,9 +106,9 @@ impl Runtime {
         Ran { result, logs }
     }
 
-    fn store(&self, phase: Phase, wasi: Option<wasi::Wasi>, wall_ms: u64) -> Store<Run> {
+    fn store(&self, phase: Phase, wall_ms: u64) -> Store<Run> {
         let limiter = limits::Limiter::new(&self.settings);
-        let mut store = Store::new(&self.engine, Run { phase, define_log: Vec::new(), limiter, wasi });
+        let mut store = Store::new(&self.engine, Run { phase, define_log: Vec::new(), limiter, wasi: None });
         store.limiter(|run| &mut run.limiter);
         store.set_hostcall_fuel(self.settings.call_bytes_max);
         // One more than it takes: the present tick is partly over.

@@ -11,7 +11,7 @@ use wasmtime::{Trap, component::Component};
 use super::{
     Runtime,
     border::{self, Phase, QuestPre, Run},
-    failure, imports, limits, wasi,
+    failure, imports, limits,
 };
 
 /// A module that can be run.
@@ -27,7 +27,6 @@ pub struct Module {
     /// Whether the compiled code was at hand.
     pub from_cache: bool,
     pub(super) pre: QuestPre<Run>,
-    pub(super) needs_wasi: bool,
 }
 
 /// Why a module cannot be served.
@@ -79,8 +78,7 @@ impl Runtime {
             }
         };
         let compiled_in = began.elapsed();
-        let needs_wasi = imports::check(&component, &self.engine)?;
-        let linker = if needs_wasi { &self.with_wasi } else { &self.bare };
+        let linker = if imports::check(&component, &self.engine)? { &self.with_wasi } else { &self.bare };
         let pre = linker.instantiate_pre(&component).map_err(|error| imports::unlinkable(&error))?;
         let pre = QuestPre::new(pre).map_err(|error| {
             LoadError::new(
@@ -89,8 +87,8 @@ impl Runtime {
                 "a quest exports quest:host/guest (define, init, perform)",
             )
         })?;
-        let quests = self.define(&pre, needs_wasi)?;
-        Ok(Arc::new(Module { digest, size: bytes.len(), quests, compiled_in, from_cache, pre, needs_wasi }))
+        let quests = self.define(&pre)?;
+        Ok(Arc::new(Module { digest, size: bytes.len(), quests, compiled_in, from_cache, pre }))
     }
 
     fn compile(&self, bytes: &[u8]) -> Result<Component, LoadError> {
@@ -103,9 +101,8 @@ impl Runtime {
     }
 
     /// Runs `define` and collects what it says.
-    fn define(&self, pre: &QuestPre<Run>, needs_wasi: bool) -> Result<Vec<QuestDefinition>, LoadError> {
-        let wasi = needs_wasi.then(wasi::Wasi::for_define);
-        let mut store = self.store(Phase::Defining(Definer::default()), wasi, self.settings.define_ms_max);
+    fn define(&self, pre: &QuestPre<Run>) -> Result<Vec<QuestDefinition>, LoadError> {
+        let mut store = self.store(Phase::Defining(Definer::default()), self.settings.define_ms_max);
         let result =
             pre.instantiate(&mut store).and_then(|instance| instance.quest_host_guest().call_define(&mut store));
         let mut run = store.into_data();

@@ -392,12 +392,33 @@ fn bench_measures_on_a_store_of_its_own() {
     let folder = tempfile::tempdir().unwrap();
     let setup = setup(folder.path());
     let module = folder.path().join("quests/quest_counter.wasm");
-    let few = ["--contexts", "3", "--events", "200", "--paced", "3", "--format", "json"];
-    let output = setup.command().arg("bench").arg(module).args(few).output().unwrap();
+    let few = ["--contexts", "3", "--events", "200", "--paced", "3", "--timers", "20", "--outstanding", "300"];
+    let bench = || {
+        let mut command = setup.command();
+        command.args(["bench", "--format", "json"]).arg(&module);
+        command
+    };
+    let output = bench().arg(guest("quest-reminders")).args(few).output().unwrap();
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     let result: Value = serde_json::from_slice(&output.stdout).unwrap();
-    assert_eq!((&result["contexts"], &result["events"]), (&json!(3), &json!(200)));
-    assert!(result["events_per_second"].as_f64().unwrap() > 0.0 && result["latency_ms_p99"].as_f64().unwrap() > 0.0);
+    assert_eq!((&result["contexts"], &result["events"], &result["timers"]), (&json!(3), &json!(200), &json!(20)));
+    for measured in [
+        "events_per_second",
+        "events_per_commit",
+        "ceiling_commits_per_second",
+        "ceiling_calls_per_second",
+        "share_of_lower_ceiling_percent",
+        "latency_ms_p50",
+        "latency_ms_p99",
+        "memory_mb",
+        "outstanding_events_per_second",
+        "outstanding_started_s",
+    ] {
+        assert!(result[measured].as_f64().unwrap() > 0.0, "{measured}: {result}");
+    }
+    assert_eq!(result["timers_early"], json!(0));
+    let output = bench().args(["--outstanding", "1"]).output().unwrap();
+    assert!(String::from_utf8_lossy(&output.stderr).contains("needs a module with the quest reminders"), "{output:?}");
     assert!(!folder.path().join(".quest-host/data").exists(), "what is served here is left alone");
 }
 

@@ -27,7 +27,7 @@ impl Counts {
             counts.insert(String::from_utf8(context).map_err(|_| damaged("a context's name"))?, number(&count)?);
         }
         let numbers = Numbers::read(pairs, partition)?;
-        let mut segments = Reader::new(pairs, partition, numbers);
+        let mut segments = Reader::new(pairs, partition, numbers, numbers.first);
         let mut counts = Self(counts);
         while let Some((base, bytes)) = segments.next()? {
             for entry in entries(base, &bytes) {

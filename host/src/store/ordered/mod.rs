@@ -172,7 +172,7 @@ impl Machine {
         let numbers = Numbers::read(pairs, partition)?;
         let from = from.max(numbers.first);
         let (mut taken, mut bytes) = (Vec::new(), 0);
-        let mut segments = Reader::new(pairs, partition, numbers);
+        let mut segments = Reader::new(pairs, partition, numbers, from);
         'full: while let Some((base, segment)) = segments.next()? {
             for entry in entries(base, &segment) {
                 let entry = entry?;

@@ -116,9 +116,11 @@ pub struct Reader<'a> {
 }
 
 impl<'a> Reader<'a> {
-    /// From the first segment that is there.
-    pub fn new(pairs: &'a dyn Pairs, partition: PartitionId, numbers: Numbers) -> Self {
-        Self { pairs, partition, from: numbers.base, fetched: Vec::new().into_iter(), ended: numbers.len() == 0 }
+    /// From the segment on that holds entry `from`, or from a few before it.
+    pub fn new(pairs: &'a dyn Pairs, partition: PartitionId, numbers: Numbers, from: u64) -> Self {
+        let earliest = from.saturating_sub(ENTRIES_MAX as u64 - 1);
+        let ended = from >= numbers.next;
+        Self { pairs, partition, from: numbers.base.max(earliest), fetched: Vec::new().into_iter(), ended }
     }
 
     /// The next segment: the number of its first entry, and its bytes for [`entries`].
@@ -172,7 +174,7 @@ pub fn consume(
         return Ok(());
     }
     let mut emptied = Vec::new();
-    let mut reader = Reader::new(pairs, partition, before);
+    let mut reader = Reader::new(pairs, partition, before, before.first);
     while let Some((base, bytes)) = reader.next()? {
         if base >= after.first {
             after.base = base;
@@ -216,14 +218,15 @@ mod tests {
         numbers.write(pairs, 0);
     }
 
-    fn there(pairs: &dyn Pairs) -> Vec<u64> {
+    /// The entries from `from` on.
+    fn there(pairs: &dyn Pairs, from: u64) -> Vec<u64> {
         let numbers = Numbers::read(pairs, 0).expect("numbers");
-        let mut reader = Reader::new(pairs, 0, numbers);
+        let mut reader = Reader::new(pairs, 0, numbers, from);
         let mut found = Vec::new();
         while let Some((base, bytes)) = reader.next().expect("a segment") {
             found.extend(entries(base, &bytes).map(|entry| entry.expect("an entry").number));
         }
-        found.retain(|number| *number >= numbers.first);
+        found.retain(|number| *number >= from);
         found
     }
 
@@ -242,7 +245,8 @@ mod tests {
             consume(&mut pairs, 0, upto, |context| contexts.push(context.to_owned())).expect("consumed");
             assert_eq!(contexts, (first..upto).map(|number| format!("c{number}")).collect::<Vec<_>>());
             first = upto;
-            assert_eq!(there(&pairs), (first..next).collect::<Vec<_>>());
+            let from = first + rng.u64(0..=(next - first));
+            assert_eq!(there(&pairs, from), (from..next).collect::<Vec<_>>());
         }
         consume(&mut pairs, 0, u64::MAX, |_| {}).expect("consumed");
         let left: Vec<_> = pairs.into_changes().into_values().flatten().collect();

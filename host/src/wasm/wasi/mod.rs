@@ -22,7 +22,7 @@ use quest_engine::{
 use wasmtime::component::{Linker, ResourceTable};
 use wasmtime_wasi::{HostWallClock, WasiCtx, WasiCtxView, WasiView};
 
-use super::border::Run;
+use super::border::{Phase, Run};
 pub(super) use console::Console;
 use console::{Printed, Printer};
 
@@ -95,11 +95,13 @@ pub(super) fn link(linker: &mut Linker<Run>) -> wasmtime::Result<()> {
 }
 
 impl Run {
-    /// This run's WASI.
+    /// This run's WASI, made at the first call: most runs of quests that import it never make one.
     fn wasi(&mut self) -> &mut Wasi {
-        // Only components that import WASI are linked with it, and their runs always have it.
-        #[allow(clippy::expect_used)]
-        self.wasi.as_mut().expect("a run with WASI linked has it")
+        let phase = &self.phase;
+        self.wasi.get_or_insert_with(|| match phase {
+            Phase::Defining(_) => Wasi::for_define(),
+            Phase::Running(recorder) => Wasi::new(recorder.invocation()),
+        })
     }
 }
 
