@@ -79,6 +79,10 @@ pub(crate) async fn run(args: Args, printer: &Printer) -> Outcome {
 
 async fn measure(args: &Args, settings: &Settings, bare: &Path, printer: &Printer) -> Outcome {
     let host = start(settings, &args.modules).await?;
+    let has_reminders = host.loaded.iter().any(|module| module.quests.iter().any(|quest| quest == timers::QUEST));
+    if args.outstanding > 0 && !has_reminders {
+        bail!("--outstanding needs a module with the quest {}", timers::QUEST);
+    }
     let load = Load { event: args.event.clone(), contexts: args.contexts.max(1) };
     let mut report = Report { printer, fields: Map::new() };
     report.note(json!({ "store": host.report.name, "promise": host.report.promise, "memory_idle_mb": megabytes() }));
@@ -95,14 +99,10 @@ async fn measure(args: &Args, settings: &Settings, bare: &Path, printer: &Printe
     if args.paced > 0 {
         report.latency(&load.latency(&host, args.paced).await?);
     }
-    let has_reminders = host.loaded.iter().any(|module| module.quests.iter().any(|quest| quest == timers::QUEST));
     if has_reminders && args.timers > 0 {
         report.timers(args.timers, &timers::due(&host, args.timers).await?);
     }
     report.tell(json!({ "memory_mb": megabytes() }), format!("{:.0} MB in memory", megabytes()));
-    if args.outstanding > 0 && !has_reminders {
-        bail!("--outstanding needs a module with the quest {}", timers::QUEST);
-    }
     let host = match args.outstanding {
         0 => host,
         count => report.outstanding(host, &load, args, settings, count).await?,
