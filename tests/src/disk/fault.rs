@@ -48,6 +48,9 @@ pub enum Effect {
     Fails(i32),
     /// It and all later ones fail with this number.
     FailsOn(i32),
+    /// It waits until the process has written nothing for a while, so for whatever waits for it; then it and all later ones fail with
+    /// this number.
+    FailsLate(i32),
     /// Half of a write is done, the next finds the disk full; other calls find it full at once.
     Half,
     /// The process dies in it; half of a write is done.
@@ -76,6 +79,7 @@ impl fmt::Display for Fault {
         match self.effect {
             Effect::Fails(number) => write!(f, "fails {number}"),
             Effect::FailsOn(number) => write!(f, "fails-on {number}"),
+            Effect::FailsLate(number) => write!(f, "fails-late {number}"),
             Effect::Half => f.write_str("half 0"),
             Effect::Kill => f.write_str("kill 0"),
             Effect::PowerCut => f.write_str("power-cut 0"),
@@ -95,6 +99,7 @@ impl FromStr for Fault {
         let effect = match effect {
             "fails" => Effect::Fails(number),
             "fails-on" => Effect::FailsOn(number),
+            "fails-late" => Effect::FailsLate(number),
             "half" => Effect::Half,
             "kill" => Effect::Kill,
             "power-cut" => Effect::PowerCut,

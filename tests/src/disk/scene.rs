@@ -108,15 +108,20 @@ impl Scene {
 
     /// Has a process do the work, with the fault in its way.
     pub fn meet(&self, fault: Option<Fault>) -> Met {
-        self.meet_as("itself", fault)
+        self.meet_as("itself", fault, &self.data())
+    }
+
+    /// The same; only calls on tables count.
+    pub fn meet_in_tables(&self, fault: Fault) -> Met {
+        self.meet_as("itself", Some(fault), &self.data().join("db/keyspaces"))
     }
 
     /// Has a process without rights do the work.
     pub fn meet_as_nobody(&self) -> Met {
-        self.meet_as("nobody", None)
+        self.meet_as("nobody", None, &self.data())
     }
 
-    fn meet_as(&self, whom: &str, fault: Option<Fault>) -> Met {
+    fn meet_as(&self, whom: &str, fault: Option<Fault>, folder: &Path) -> Met {
         let struck = self.folder.path().join("struck");
         let _ = std::fs::remove_file(&struck);
         let mut command = Command::new(&self.exe);
@@ -125,13 +130,14 @@ impl Scene {
         command.args(["disk-work", whom]).arg(self.data()).arg(durability);
         command.args([u64::from(partitions), rounds, bytes_max as u64].map(|number| number.to_string()));
         if let Some(fault) = fault {
-            Plan { fault, folder: self.data(), struck: struck.clone() }.onto(&mut command);
+            Plan { fault, folder: folder.to_owned(), struck: struck.clone() }.onto(&mut command);
         }
         let child = command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn();
         let mut process = Guard(child.expect("the process starts"));
         let stdout = BufReader::new(process.0.stdout.take().expect("piped"));
-        let lines: Vec<String> = stdout.lines().map_while(Result::ok).collect();
+        let lines = std::thread::spawn(move || stdout.lines().map_while(Result::ok).collect::<Vec<String>>());
         let status = process.ended();
+        let lines = lines.join().expect("what it said");
         let mut said = String::new();
         let _ = process.0.stderr.take().expect("piped").read_to_string(&mut said);
         assert!(status.success() || status.signal() == Some(libc::SIGKILL), "{fault:?}: {status}: {said}");

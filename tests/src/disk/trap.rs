@@ -26,6 +26,8 @@ const OURS: u64 = 0x7175_6573_742d_6f75;
 static ARMED: OnceLock<Armed> = OnceLock::new();
 /// Calls that counted, or bytes with [`Effect::Room`].
 static COUNT: AtomicU64 = AtomicU64::new(0);
+/// Writes, wherever.
+static WRITES: AtomicU64 = AtomicU64::new(0);
 static HAS_STRUCK: AtomicBool = AtomicBool::new(false);
 
 struct Armed {
@@ -187,6 +189,9 @@ impl Armed {
     fn meet(&self, call: Call) -> i64 {
         let mut buffer = [0; 512];
         let Some(kind) = call.kind() else { return carry_out(call) };
+        if kind == Kind::Write {
+            WRITES.fetch_add(1, Ordering::SeqCst);
+        }
         let path = call.path(&mut buffer);
         if !path.starts_with(&self.folder) {
             return carry_out(call);
@@ -214,6 +219,12 @@ impl Armed {
         self.tell();
         match effect {
             Effect::Fails(error) | Effect::FailsOn(error) => -i64::from(error),
+            Effect::FailsLate(error) => {
+                if is_first {
+                    wait_for_quiet();
+                }
+                -i64::from(error)
+            }
             Effect::Half if is_first && kind == Kind::Write => call.cut(call.args[2] / 2),
             Effect::Kill => {
                 if kind == Kind::Write {
@@ -262,6 +273,21 @@ impl Armed {
             let flags = (libc::O_CREAT | libc::O_WRONLY | libc::O_CLOEXEC) as u64;
             make(libc::SYS_openat, [libc::AT_FDCWD as u64, self.struck.as_ptr() as u64, flags, 0o600, 0]);
         }
+    }
+}
+
+/// Returns once nothing was written for two seconds.
+fn wait_for_quiet() {
+    let mut before = u64::MAX;
+    loop {
+        let now = WRITES.load(Ordering::SeqCst);
+        if now == before {
+            return;
+        }
+        before = now;
+        let pause = libc::timespec { tv_sec: 2, tv_nsec: 0 };
+        // SAFETY: sleeps; the time is read only.
+        unsafe { libc::nanosleep(&raw const pause, std::ptr::null_mut()) };
     }
 }
 

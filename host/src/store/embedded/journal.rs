@@ -273,6 +273,7 @@ impl Group {
         if take(1)? != [1] {
             return None;
         }
+        let mark_key = global(GROUP);
         let items = number(take(4)?);
         let sequence = number(take(8)?);
         let (mut length, mut mark) = (0, None);
@@ -283,7 +284,7 @@ impl Group {
                         let head = take(20)?;
                         (number(&head[10..12]) as usize, number(&head[16..20]) as usize)
                     };
-                    let is_mark = take(key)? == global(GROUP);
+                    let is_mark = take(key)? == mark_key;
                     let value = take(stored)?;
                     mark = if is_mark { Mark::read(value) } else { mark };
                     length += 21 + key + stored;

@@ -8,9 +8,10 @@ use std::{
     ops::Bound,
     sync::{Arc, OnceLock},
     thread,
+    time::Duration,
 };
 
-use fjall::{Database, Keyspace, PersistMode, Readable as _, Snapshot};
+use fjall::{AbstractTree as _, Database, Keyspace, PersistMode, Readable as _, Snapshot};
 use parking_lot::Mutex;
 use quest_engine::model::Millis;
 use tokio::sync::{mpsc, oneshot};
@@ -32,6 +33,13 @@ use crate::store::{
 const WAITING_MAX: usize = 1024;
 /// Steps in one group: many share one sync, and no answer waits for too many others.
 const GROUP_MAX: usize = 256;
+
+/// Tables of the database's memory that wait to be written; the database itself waits at one more.
+const UNWRITTEN_MAX: usize = 3;
+/// Tables that wait to be merged; the database itself waits at 30.
+const UNMERGED_MAX: usize = 29;
+/// How often a writer that waits for tables looks again.
+const LOOK_EVERY: Duration = Duration::from_millis(10);
 
 /// Key of the store's clock, so that it does not step back over a restart.
 pub const TIME: &str = "time";
@@ -206,10 +214,21 @@ impl Pen {
                 None => batch.remove(&self.disk.keyspace, key),
             }
         }
-        batch.commit().map_err(|error| self.stop(error))?;
+        self.wait_for_tables().and_then(|()| batch.commit()).map_err(|error| self.stop(error))?;
         self.groups.wrote(mark);
         if self.durability == Durability::Always {
             self.groups.synced(mark.group());
+        }
+        Ok(())
+    }
+
+    /// The database has a writer wait while this many tables are still to be written and merged; but it would wait for ever once its
+    /// threads have stopped at a fault. So the wait is here, just before its own, and hears of that.
+    fn wait_for_tables(&self) -> fjall::Result<()> {
+        let tree = &self.disk.keyspace.tree;
+        while tree.sealed_memtable_count() >= UNWRITTEN_MAX || tree.l0_run_count() >= UNMERGED_MAX {
+            self.disk.database.persist(PersistMode::Buffer)?;
+            thread::sleep(LOOK_EVERY);
         }
         Ok(())
     }

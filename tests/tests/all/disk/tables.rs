@@ -5,7 +5,7 @@ use quest_host_tests::{
     disk::{
         fault::{Effect, Fault, Kind},
         scene::{Met, Scene},
-        work::Work,
+        work::{Heard, Work},
     },
     seed, times,
 };
@@ -14,6 +14,9 @@ use super::FAULTY;
 
 /// Each entry is written twice, with its acceptance and with its commit: together more than the 64 MiB that stay in memory.
 const LARGE: Work = Work { partitions: 1, rounds: 170, bytes_max: 600_000 };
+
+/// More than the database keeps in memory while it waits for tables: four times that.
+const HUGE: Work = Work { partitions: 1, rounds: 280, bytes_max: 2_000_000 };
 
 fn meet(fault: Fault) -> (Scene, Met) {
     let scene = Scene::new(FAULTY, Durability::Everysec, LARGE);
@@ -37,4 +40,14 @@ fn a_fault_while_tables_are_written() {
             scene.settle(&met.heard);
         }
     }
+}
+
+/// The first table cannot be made, nor any after it, and that shows only when nothing is taken any more until some are: then writers are
+/// refused, not left without an answer.
+#[test]
+fn writers_that_wait_for_tables_hear_that_none_will_come() {
+    let scene = Scene::new(FAULTY, Durability::Everysec, HUGE);
+    let met = scene.meet_in_tables(Fault { kind: Kind::Create, at: 1, effect: Effect::FailsLate(libc::ENOSPC) });
+    assert!(met.struck && matches!(met.heard.last(), Some(Heard::Refused(_))), "{met:?}");
+    scene.settle(&met.heard);
 }

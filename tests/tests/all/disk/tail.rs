@@ -7,6 +7,7 @@ use quest_host_tests::{
     disk::{
         fault::{Effect, Fault, Kind},
         scene::Scene,
+        work::Heard,
     },
     seed, times,
 };
@@ -16,8 +17,11 @@ use super::small;
 /// The furthest from the end that a tail is cut or damaged; the last groups are shorter.
 const TAIL_MAX: u64 = 600;
 
+/// Where the journal's first group has its sequence number.
+const SEQUENCE: std::ops::Range<usize> = 5..13;
+
 /// What a killed host leaves. The journal's space is made in advance; here it ends with its data, so that copies are small.
-fn killed() -> Scene {
+fn killed() -> (Scene, Vec<Heard>) {
     let scene = small(Durability::Always);
     let met = scene.meet(Some(Fault { kind: Kind::Sync, at: 56, effect: Effect::Kill }));
     assert!(met.struck, "{met:?}");
@@ -25,7 +29,7 @@ fn killed() -> Scene {
     let bytes = fs::read(&journal).unwrap();
     let end = bytes.iter().rposition(|byte| *byte != 0).unwrap() + 1;
     change(&journal, |bytes| bytes.truncate(end));
-    scene
+    (scene, met.heard)
 }
 
 fn change(path: &Path, change: impl FnOnce(&mut Vec<u8>)) {
@@ -44,7 +48,7 @@ fn tails(rng: &mut fastrand::Rng) -> Vec<usize> {
 #[test]
 fn a_tail_that_is_cut_off_costs_the_groups_in_it() {
     let mut rng = fastrand::Rng::with_seed(seed("cut_tail"));
-    let scene = killed();
+    let (scene, _) = killed();
     let whole = scene.copy().settle(&[]);
     for tail in tails(&mut rng) {
         let copy = scene.copy();
@@ -64,7 +68,7 @@ fn a_tail_that_is_cut_off_costs_the_groups_in_it() {
 #[test]
 fn garbage_at_the_tail_costs_the_groups_under_it() {
     let mut rng = fastrand::Rng::with_seed(seed("garbage_tail"));
-    let scene = killed();
+    let (scene, _) = killed();
     for tail in tails(&mut rng) {
         let copy = scene.copy();
         change(&copy.journal(), |bytes| {
@@ -81,7 +85,7 @@ fn garbage_at_the_tail_costs_the_groups_under_it() {
 #[test]
 fn damage_in_the_middle_is_refused_and_nothing_is_changed() {
     let mut rng = fastrand::Rng::with_seed(seed("middle"));
-    let scene = killed();
+    let (scene, heard) = killed();
     let runtime = tokio::runtime::Runtime::new().unwrap();
     for _ in 0..times(25, 2_000) {
         let copy = scene.copy();
@@ -94,7 +98,10 @@ fn damage_in_the_middle_is_refused_and_nothing_is_changed() {
         });
         let before = copy.contents();
         let Err(Error::Unusable(text)) = runtime.block_on(open(&copy.settings())) else {
-            panic!("byte {at} is not missed")
+            // The first group's own number has nothing before it that it could be held against; it costs nothing.
+            assert!(SEQUENCE.contains(&at), "byte {at} is not missed");
+            copy.settle(&heard);
+            continue;
         };
         assert!(text.contains(&journal.display().to_string()) && text.contains("damaged"), "{text}");
         assert!(copy.contents() == before, "byte {at}: nothing was changed");
@@ -103,7 +110,7 @@ fn damage_in_the_middle_is_refused_and_nothing_is_changed() {
 
 #[test]
 fn a_missing_beginning_is_no_new_store() {
-    let scene = killed();
+    let (scene, _) = killed();
     fs::write(scene.journal(), []).unwrap();
     let opened = tokio::runtime::Runtime::new().unwrap().block_on(open(&scene.settings()));
     let Err(Error::Unusable(text)) = opened else { panic!("not refused") };
