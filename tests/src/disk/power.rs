@@ -8,7 +8,7 @@ use std::{
     sync::atomic::{AtomicBool, Ordering},
 };
 
-use super::trap::make;
+use super::call::make;
 
 const FILES_MAX: usize = 64;
 

@@ -15,12 +15,10 @@ use std::{
 };
 
 use super::{
+    call::{Call, OURS, carry_out, make, numbers},
     fault::{Effect, Fault, Kind, Plan},
     power,
 };
-
-/// The sixth argument of calls that the handler makes itself: they are not trapped. No call here has a sixth of its own.
-const OURS: u64 = 0x7175_6573_742d_6f75;
 
 /// What the handler looks at; set once, before anything is trapped.
 static ARMED: OnceLock<Armed> = OnceLock::new();
@@ -34,13 +32,6 @@ struct Armed {
     fault: Fault,
     folder: Vec<u8>,
     struck: CString,
-}
-
-/// A system call: its number and the arguments that matter here.
-#[derive(Clone, Copy)]
-struct Call {
-    number: i64,
-    args: [u64; 5],
 }
 
 /// From now on this process meets the fault.
@@ -83,28 +74,6 @@ pub fn become_nobody() {
 /// How many calls have counted.
 pub fn count() -> u64 {
     COUNT.load(Ordering::SeqCst)
-}
-
-/// The calls that are trapped.
-fn numbers() -> Vec<i64> {
-    let mut numbers = vec![
-        libc::SYS_write,
-        libc::SYS_pwrite64,
-        libc::SYS_writev,
-        libc::SYS_pwritev,
-        libc::SYS_pwritev2,
-        libc::SYS_fsync,
-        libc::SYS_fdatasync,
-        libc::SYS_ftruncate,
-        libc::SYS_openat,
-        libc::SYS_mkdirat,
-        libc::SYS_unlinkat,
-        libc::SYS_renameat,
-        libc::SYS_renameat2,
-    ];
-    #[cfg(target_arch = "x86_64")]
-    numbers.extend([libc::SYS_open, libc::SYS_mkdir, libc::SYS_unlink, libc::SYS_rmdir, libc::SYS_rename]);
-    numbers
 }
 
 /// Installs the filter: calls with these numbers, unless they are ours, are trapped.
@@ -170,19 +139,6 @@ mod registers {
     pub fn answer(context: &mut ucontext_t, result: i64) {
         context.uc_mcontext.regs[0] = result as u64;
     }
-}
-
-/// Makes a call past the trap; its result, or the negative error number.
-fn carry_out(Call { number, args: [a, b, c, d, e] }: Call) -> i64 {
-    // SAFETY: the very call that the interrupted code makes, or one of ours on pointers that live.
-    let result = unsafe { libc::syscall(number, a, b, c, d, e, OURS) };
-    // SAFETY: this thread's own error number.
-    if result < 0 { -i64::from(unsafe { *libc::__errno_location() }) } else { result }
-}
-
-/// A call of ours.
-pub(super) fn make(number: i64, args: [u64; 5]) -> i64 {
-    carry_out(Call { number, args })
 }
 
 impl Armed {
@@ -297,96 +253,4 @@ fn die() -> i64 {
     loop {
         std::hint::spin_loop();
     }
-}
-
-impl Call {
-    /// What it does to a disk, if anything.
-    fn kind(&self) -> Option<Kind> {
-        #[cfg(target_arch = "x86_64")]
-        match self.number {
-            libc::SYS_open => return (self.args[1] & libc::O_CREAT as u64 != 0).then_some(Kind::Create),
-            libc::SYS_mkdir => return Some(Kind::Create),
-            libc::SYS_unlink | libc::SYS_rmdir => return Some(Kind::Remove),
-            libc::SYS_rename => return Some(Kind::Rename),
-            _ => {}
-        }
-        Some(match self.number {
-            libc::SYS_write | libc::SYS_pwrite64 | libc::SYS_writev | libc::SYS_pwritev | libc::SYS_pwritev2 => {
-                Kind::Write
-            }
-            libc::SYS_fsync | libc::SYS_fdatasync => Kind::Sync,
-            libc::SYS_ftruncate => Kind::Resize,
-            libc::SYS_openat if self.args[2] & libc::O_CREAT as u64 != 0 => Kind::Create,
-            libc::SYS_mkdirat => Kind::Create,
-            libc::SYS_unlinkat => Kind::Remove,
-            libc::SYS_renameat | libc::SYS_renameat2 => Kind::Rename,
-            _ => return None,
-        })
-    }
-
-    /// What it is about.
-    fn path<'a>(&self, buffer: &'a mut [u8; 512]) -> &'a [u8] {
-        let given = match self.number {
-            #[cfg(target_arch = "x86_64")]
-            libc::SYS_open | libc::SYS_mkdir | libc::SYS_unlink | libc::SYS_rmdir | libc::SYS_rename => {
-                Some(self.args[0])
-            }
-            libc::SYS_openat | libc::SYS_mkdirat | libc::SYS_unlinkat | libc::SYS_renameat | libc::SYS_renameat2 => {
-                let is_relative = self.args[0] as i32 != libc::AT_FDCWD;
-                (!is_relative).then_some(self.args[1])
-            }
-            _ => None,
-        };
-        match given {
-            Some(text) => copy(text, buffer),
-            None => of_descriptor(self.args[0], buffer),
-        }
-    }
-
-    /// Carries out a part of a write (all of one that gathers from several places: nothing here makes those).
-    fn cut(mut self, bytes: u64) -> i64 {
-        if matches!(self.number, libc::SYS_write | libc::SYS_pwrite64) {
-            self.args[2] = bytes;
-        }
-        carry_out(self)
-    }
-
-    /// Where a write that was just done ended.
-    fn end_of_write(&self, bytes: u64) -> u64 {
-        if matches!(self.number, libc::SYS_pwrite64 | libc::SYS_pwritev | libc::SYS_pwritev2) {
-            return self.args[3] + bytes;
-        }
-        // SAFETY: asks where the descriptor stands.
-        unsafe { libc::lseek(self.args[0] as i32, 0, libc::SEEK_CUR) as u64 }
-    }
-}
-
-/// The text that a call was given.
-fn copy(text: u64, buffer: &mut [u8; 512]) -> &[u8] {
-    let mut length = 0;
-    // SAFETY: the call's own argument, a text that ends with 0.
-    while length < buffer.len() && unsafe { *(text as *const u8).add(length) } != 0 {
-        // SAFETY: as above.
-        buffer[length] = unsafe { *(text as *const u8).add(length) };
-        length += 1;
-    }
-    &buffer[..length]
-}
-
-/// The path of an open file.
-fn of_descriptor(descriptor: u64, buffer: &mut [u8; 512]) -> &[u8] {
-    const LINKS: &[u8] = b"/proc/self/fd/";
-    let mut link = [0; 40];
-    link[..LINKS.len()].copy_from_slice(LINKS);
-    let mut digits = [0; 20];
-    let (mut rest, mut first) = (descriptor as u32, digits.len());
-    while rest > 0 || first == digits.len() {
-        first -= 1;
-        digits[first] = b'0' + (rest % 10) as u8;
-        rest /= 10;
-    }
-    link[LINKS.len()..LINKS.len() + digits.len() - first].copy_from_slice(&digits[first..]);
-    // SAFETY: both buffers live, and the link's name ends with 0.
-    let length = unsafe { libc::readlink(link.as_ptr().cast(), buffer.as_mut_ptr().cast(), buffer.len()) };
-    &buffer[..usize::try_from(length).unwrap_or(0)]
 }

@@ -1,10 +1,10 @@
 //! The journal, looked at before the database opens it.
 //!
-//! The database replays a journal up to the first byte that it cannot read and cuts off the rest, whatever stands there; or it
-//! refuses a group that is torn in its middle; and no checksum covers a group's sequence number. So a byte damaged in the middle would silently cost all that follows, and a power cut
-//! could keep a folder shut. Here the two are told apart. Each group carries a [`Mark`]: its number, and the last number that was
-//! known to be on the disk when it was written. What comes after the last whole group may be cut off unless a mark found anywhere
-//! says that more had been on the disk: then the folder is damaged, and is left alone.
+//! The database replays a journal up to the first byte that it cannot read and cuts off the rest, whatever stands there; or it refuses
+//! a group that is torn in its middle; and no checksum covers a group's sequence number. So a byte damaged in the middle would silently
+//! cost all that follows, and a power cut could keep a folder shut. Here the two are told apart. Each group carries a [`Mark`]: its
+//! number, and the last number that was known to be on the disk when it was written. What comes after the last whole group may be cut
+//! off unless a mark found anywhere says that more had been on the disk: then the folder is damaged, and is left alone.
 //!
 //! The format is fjall's, version 3: `1, items (4 bytes), sequence number (8)`, the items, `3, checksum (8), "FJL", 3`; an item is
 //! `2, type, compression, keyspace (8), key length (2), value length (4), stored length (4), key, value`; numbers are little-endian.
@@ -196,7 +196,7 @@ impl Torn {
 
 fn damage(path: &Path, at: usize, what: &str) -> Error {
     Error::Unusable(format!(
-        "{} is damaged at byte {at}: {what}; nothing was changed; hint: keep a copy of the folder, look at the disk, then put a backup back",
+        "{} is damaged at byte {at}: {what}; nothing was changed; hint: keep a copy of the folder, see to the disk, put a backup back",
         path.display()
     ))
 }

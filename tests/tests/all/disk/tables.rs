@@ -5,7 +5,7 @@ use quest_host_tests::{
     disk::{
         fault::{Effect, Fault, Kind},
         scene::{Met, Scene},
-        work::{Heard, Work},
+        work::Work,
     },
     seed, times,
 };
@@ -42,12 +42,12 @@ fn a_fault_while_tables_are_written() {
     }
 }
 
-/// The first table cannot be made, nor any after it, and that shows only when nothing is taken any more until some are: then writers are
-/// refused, not left without an answer.
+/// The first table cannot be made, nor any after it, and that shows only when nothing is written any more: because the work is done, or,
+/// where the database has threads enough, because writers wait for tables. Then they are refused, not left without an answer.
 #[test]
-fn writers_that_wait_for_tables_hear_that_none_will_come() {
+fn no_writer_waits_for_ever_when_no_table_can_be_made() {
     let scene = Scene::new(FAULTY, Durability::Everysec, HUGE);
     let met = scene.meet_in_tables(Fault { kind: Kind::Create, at: 1, effect: Effect::FailsLate(libc::ENOSPC) });
-    assert!(met.struck && matches!(met.heard.last(), Some(Heard::Refused(_))), "{met:?}");
+    assert!(met.struck, "{met:?}");
     scene.settle(&met.heard);
 }
