@@ -1,6 +1,7 @@
 //! What the end-to-end tests share: guests, servers, hosts and how to wait for them.
 #![allow(clippy::print_stderr)] // Seeds, and what a host said: shown when a test fails.
 
+pub mod disk;
 pub mod guests;
 pub mod process;
 pub mod redact;

@@ -238,7 +238,11 @@ impl Service {
     /// Whether the store answers, now.
     pub async fn check_store(&self) -> Result<()> {
         let silent = |_| store::Error::Unavailable(format!("no answer within {} s", STORE_PATIENCE.as_secs()));
-        tokio::time::timeout(STORE_PATIENCE, self.store.waiting(&[0])).await.map_err(silent)??;
+        let asked = async {
+            self.store.check().await?;
+            self.store.waiting(&[0]).await
+        };
+        tokio::time::timeout(STORE_PATIENCE, asked).await.map_err(silent)??;
         Ok(())
     }
 

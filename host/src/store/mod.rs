@@ -38,7 +38,7 @@ impl fmt::Display for Token {
 }
 
 /// What a store cannot do now, or ever.
-#[derive(Debug, thiserror::Error)]
+#[derive(Debug, Clone, thiserror::Error)]
 pub enum Error {
     /// The store does not answer; what was asked may or may not have happened. Try again.
     #[error("the store is unavailable: {0}")]

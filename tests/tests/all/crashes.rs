@@ -13,22 +13,30 @@ use quest_host_tests::{
 };
 use serde_json::{Value, json};
 
-const CONTEXTS: usize = 20;
+/// Each of them has the probe.
+pub const CONTEXTS: usize = 20;
+
+/// One round of events: a number and a timer for each context.
+pub fn round(n: i64) -> Vec<Value> {
+    let of = |context: usize| {
+        let name = format!("u{context}");
+        [
+            json!({"event_name": "next", "event_context": name, "event_payload": n, "event_id": format!("n{n}")}),
+            json!({"event_name": "planned", "event_context": name, "event_payload": format!("t{n}"), "event_id": format!("p{n}")}),
+        ]
+    };
+    (0..CONTEXTS).flat_map(of).collect()
+}
 
 /// Sends rounds of events until told to stop; each until it is answered, with its id.
 pub fn produce(url: &std::sync::Mutex<String>, stop: &AtomicBool, sent: &mut BTreeMap<usize, i64>) {
     let http = Http::default();
-    while !stop.load(Ordering::Relaxed) {
-        let mut events = Vec::new();
-        for context in 0..CONTEXTS {
-            let n = sent.entry(context).or_default();
-            *n += 1;
-            let name = format!("u{context}");
-            events.push(
-                json!({"event_name": "next", "event_context": name, "event_payload": *n, "event_id": format!("n{n}")}),
-            );
-            events.push(json!({"event_name": "planned", "event_context": name, "event_payload": format!("t{n}"), "event_id": format!("p{n}")}));
+    for n in 1.. {
+        if stop.load(Ordering::Relaxed) {
+            return;
         }
+        let events = round(n);
+        sent.extend((0..CONTEXTS).map(|context| (context, n)));
         // The same ids until all are accepted: what a well-behaved producer does.
         eventually("the events are accepted", || {
             let url = format!("{}/v1/events", url.lock().expect("no panic"));

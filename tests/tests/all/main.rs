@@ -9,6 +9,7 @@ mod cluster;
 mod codes;
 mod commands;
 mod crashes;
+mod disk;
 mod docs;
 mod hello_c;
 mod modules;

@@ -24,9 +24,13 @@ impl Folder {
     /// Makes the folder if needed, locks it and checks its format.
     pub fn open(path: &Path) -> Result<Self> {
         create(path).map_err(|error| failed("create", path, &error))?;
+        // Before the lock, whose file is written: in a folder of a newer version nothing is changed.
+        let is_begun = has_format(path)?;
         let lock = lock(path)?;
         let folder = Self { path: path.to_owned(), lock };
-        folder.check_format()?;
+        if !is_begun && !has_format(path)? {
+            folder.begin(&path.join("format"))?;
+        }
         Ok(folder)
     }
 
@@ -35,20 +39,22 @@ impl Folder {
         self.path.join("db")
     }
 
-    fn check_format(&self) -> Result<()> {
-        let path = self.path.join("format");
-        match fs::read_to_string(&path) {
-            Ok(text) => match text.trim().parse::<u32>() {
-                Ok(FORMAT) => Ok(()),
-                Ok(format) => Err(Error::Unusable(format!(
-                    "{} has format {format}, this version reads up to {FORMAT}; nothing was changed; hint: use the newer quest-host that wrote it",
-                    self.path.display()
-                ))),
-                Err(_) => Err(Error::Unusable(format!("{} does not hold a format number", path.display()))),
-            },
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => self.begin(&path),
-            Err(error) => Err(failed("read", &path, &error)),
+    /// Makes the database, if it is not there, whole or not at all: it gets its name when `fill` has made it, so that one whose
+    /// making was cut short is made anew.
+    pub fn make_database(&self, fill: impl FnOnce(&Path) -> Result<()>) -> Result<()> {
+        let (new, path) = (self.path.join("db.new"), self.database());
+        if path.exists() {
+            return Ok(());
         }
+        match fs::remove_dir_all(&new) {
+            Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(failed("remove", &new, &error)),
+            _ => fill(&new)?,
+        }
+        let name = || -> std::io::Result<()> {
+            fs::rename(&new, &path)?;
+            File::open(&self.path)?.sync_all()
+        };
+        name().map_err(|error| failed("create", &path, &error))
     }
 
     fn begin(&self, path: &Path) -> Result<()> {
@@ -76,6 +82,24 @@ impl Drop for Folder {
         if let Err(error) = self.lock.unlock() {
             tracing::debug!(%error, "the data folder's lock ends with the process");
         }
+    }
+}
+
+/// Whether the folder has a format, which then is one that this version reads.
+fn has_format(folder: &Path) -> Result<bool> {
+    let path = folder.join("format");
+    match fs::read_to_string(&path) {
+        Ok(text) => match text.trim().parse::<u32>() {
+            Ok(FORMAT) => Ok(true),
+            Ok(format) => Err(Error::Unusable(format!(
+                "{} has format {format}, this version ({}) reads up to {FORMAT}; nothing was changed; hint: use the newer quest-host that wrote it",
+                folder.display(),
+                env!("CARGO_PKG_VERSION"),
+            ))),
+            Err(_) => Err(Error::Unusable(format!("{} does not hold a format number", path.display()))),
+        },
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(false),
+        Err(error) => Err(failed("read", &path, &error)),
     }
 }
 
@@ -117,12 +141,13 @@ fn lock(folder: &Path) -> Result<File> {
     }
 }
 
-fn failed(what: &str, path: &Path, error: &std::io::Error) -> Error {
-    use std::io::ErrorKind::{PermissionDenied, ReadOnlyFilesystem, StorageFull};
+/// What was tried on which path, and why it failed.
+pub fn failed(what: &str, path: &Path, error: &std::io::Error) -> Error {
+    use std::io::ErrorKind::{AlreadyExists, NotADirectory, PermissionDenied, ReadOnlyFilesystem, StorageFull};
     let text = format!("cannot {what} {}: {error}", path.display());
     match error.kind() {
         StorageFull | ReadOnlyFilesystem => Error::ReadOnly(text),
-        PermissionDenied => Error::Unusable(text),
+        PermissionDenied | AlreadyExists | NotADirectory => Error::Unusable(text),
         _ => Error::Unavailable(text),
     }
 }

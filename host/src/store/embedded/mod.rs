@@ -1,16 +1,18 @@
 //! The store without a server: a data folder, one host.
 //!
-//! [`folder`] keeps other processes and newer formats out, [`writer`] makes groups of steps durable, [`time`] is the clock.
+//! [`folder`] keeps other processes and newer formats out, [`journal`] looks at what a crash left, [`writer`] makes groups of steps
+//! durable, [`time`] is the clock.
 //! What a step does stands in `ordered`, shared with the memory store. Leases live in memory: a restart on the same folder
 //! waits for nobody. Reads look at a snapshot in the caller's task: a few keys take microseconds, less than a change of threads.
 //!
 //! Must not know: Redis, what an entry means.
 
 mod folder;
+mod journal;
 mod time;
 mod writer;
 
-use std::sync::Arc;
+use std::{path::Path, sync::Arc};
 
 use async_trait::async_trait;
 use fjall::{Database, KeyspaceCreateOptions};
@@ -20,11 +22,12 @@ use tokio::sync::broadcast;
 
 use self::{
     folder::Folder,
+    journal::{GROUP, Groups, Mark},
     time::{StoreClock, Syncer},
-    writer::{Disk, TIME, Writer, failed},
+    writer::{Disk, TIME, Writer, io_cause},
 };
 use super::{
-    Accept, AcceptBounds, Acceptance, BELLS_MAX, Bell, Commit, Committed, Durability, Grant, Log, Member, Open,
+    Accept, AcceptBounds, Acceptance, BELLS_MAX, Bell, Commit, Committed, Durability, Error, Grant, Log, Member, Open,
     PartitionId, Read, Relay, Relayed, Reply, Report, Result, Store, Taken, Token,
     memory::Clock,
     open::other_partitions,
@@ -62,17 +65,18 @@ impl Embedded {
     /// As [`Self::open`], on a given clock.
     pub fn with_clock(settings: &Open, clock: Clock) -> Result<Self> {
         let folder = Folder::open(&settings.data)?;
-        let database = Database::builder(folder.database()).open().map_err(failed)?;
-        let keyspace = database.keyspace("state", KeyspaceCreateOptions::default).map_err(failed)?;
-        let disk = Disk { database, keyspace };
+        folder.make_database(|path| make(path, settings.partitions))?;
+        journal::check(&folder.database())?;
+        let disk = disk(&folder.database())?;
         let (store_id, partitions) = identity(&disk, settings.partitions)?;
         let seen = disk.get(&global(TIME))?.map_or(Ok(0), |bytes| number(&bytes))?;
         let clock = Arc::new(StoreClock::new(clock, seen));
         let machine = Arc::new(Mutex::new(Machine::new(settings.ids_window_ms)));
-        let writer = Writer::start(disk.clone(), machine.clone(), clock.clone(), settings.durability)?;
+        let groups = Arc::new(Groups::after(disk.get(&global(GROUP))?.as_deref()));
+        let writer = Writer::start(disk.clone(), machine.clone(), clock.clone(), groups.clone(), settings.durability)?;
         let syncer = match settings.durability {
             Durability::Always => None,
-            Durability::Everysec => Some(Syncer::start(disk.database.clone())?),
+            Durability::Everysec => Some(Syncer::start(disk.database.clone(), groups)?),
         };
         let promise = match settings.durability {
             Durability::Always => "durability always: what is acknowledged is on the disk, a crash loses nothing of it",
@@ -103,27 +107,50 @@ impl Embedded {
     }
 }
 
-/// The store's id and its number of partitions, fixed at the first opening.
-fn identity(disk: &Disk, wanted: PartitionId) -> Result<(String, PartitionId)> {
-    if let Some(id) = disk.get(&global(STORE))? {
-        let stored = disk.get(&global(PARTITIONS))?.map_or(Ok(0), |bytes| number(&bytes))?;
-        let stored = PartitionId::try_from(stored).map_err(|_| damaged("the number of partitions"))?;
-        if stored != wanted {
-            return Err(other_partitions(stored, wanted));
-        }
-        return Ok((String::from_utf8(id).map_err(|_| damaged("the store's id"))?, stored));
+/// The database at a path, as it is or new.
+fn disk(path: &Path) -> Result<Disk> {
+    let open = || -> fjall::Result<Disk> {
+        let database = Database::builder(path).open()?;
+        let keyspace = database.keyspace("state", KeyspaceCreateOptions::default)?;
+        Ok(Disk { database, keyspace })
+    };
+    open().map_err(|error| cannot("open", path, &error))
+}
+
+/// What failed before the store serves, and where.
+fn cannot(what: &str, path: &Path, error: &fjall::Error) -> Error {
+    match io_cause(error) {
+        Some(cause) => folder::failed(what, path, cause),
+        None => Error::Unusable(format!("cannot {what} {}: {error}", path.display())),
     }
-    let id = super::draw_id();
+}
+
+/// Makes a database with a new store's id and its number of partitions, which are fixed for ever.
+fn make(path: &Path, partitions: PartitionId) -> Result<()> {
+    let disk = disk(path)?;
     let mut batch = disk.database.batch().durability(Some(fjall::PersistMode::SyncAll));
-    batch.insert(&disk.keyspace, global(STORE), id.as_bytes());
-    batch.insert(&disk.keyspace, global(PARTITIONS), u64::from(wanted).to_be_bytes());
-    batch.commit().map_err(failed)?;
-    Ok((id, wanted))
+    batch.insert(&disk.keyspace, global(STORE), super::draw_id().as_bytes());
+    batch.insert(&disk.keyspace, global(PARTITIONS), u64::from(partitions).to_be_bytes());
+    batch.insert(&disk.keyspace, global(GROUP), Mark::FIRST.bytes());
+    batch.commit().map_err(|error| cannot("create", path, &error))
+}
+
+/// The store's id and its number of partitions.
+fn identity(disk: &Disk, wanted: PartitionId) -> Result<(String, PartitionId)> {
+    let id = disk.get(&global(STORE))?.and_then(|id| String::from_utf8(id).ok());
+    let id = id.ok_or_else(|| damaged("the store's id"))?;
+    let stored = disk.get(&global(PARTITIONS))?.map_or(Ok(0), |bytes| number(&bytes))?;
+    let stored = PartitionId::try_from(stored).map_err(|_| damaged("the number of partitions"))?;
+    if stored != wanted {
+        return Err(other_partitions(stored, wanted));
+    }
+    Ok((id, stored))
 }
 
 #[async_trait]
 impl Store for Embedded {
     async fn check(&self) -> Result<Report> {
+        self.writer.check()?;
         Ok(self.report.clone())
     }
 

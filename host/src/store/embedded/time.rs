@@ -4,6 +4,7 @@
 
 use std::{
     sync::{
+        Arc,
         atomic::{AtomicU64, Ordering},
         mpsc,
     },
@@ -14,6 +15,7 @@ use std::{
 use fjall::{Database, PersistMode};
 use quest_engine::model::Millis;
 
+use super::journal::Groups;
 use crate::store::{Error, Result, memory::Clock};
 
 /// How long `everysec` may leave a write unsynced.
@@ -46,16 +48,18 @@ pub struct Syncer {
 
 impl Syncer {
     /// Starts the thread.
-    pub fn start(database: Database) -> Result<Self> {
+    pub fn start(database: Database, groups: Arc<Groups>) -> Result<Self> {
         let (stop, stopped) = mpsc::channel::<()>();
         let thread = thread::Builder::new()
             .name("store-syncer".to_owned())
             .spawn(move || {
                 loop {
                     let last = stopped.recv_timeout(SYNC_EVERY) != Err(mpsc::RecvTimeoutError::Timeout);
-                    if let Err(error) = database.persist(PersistMode::SyncData) {
+                    let written = groups.written();
+                    match database.persist(PersistMode::SyncData) {
+                        Ok(()) => groups.synced(written),
                         // The database is poisoned by it: the next write is refused and says so.
-                        tracing::error!(%error, "cannot sync the store");
+                        Err(error) => tracing::error!(%error, "cannot sync the store"),
                     }
                     if last {
                         return;

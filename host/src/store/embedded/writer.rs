@@ -4,14 +4,22 @@
 //!
 //! Must not know: what a step does.
 
-use std::{ops::Bound, sync::Arc, thread};
+use std::{
+    ops::Bound,
+    sync::{Arc, OnceLock},
+    thread,
+    time::Duration,
+};
 
-use fjall::{Database, Keyspace, PersistMode, Readable as _, Snapshot};
+use fjall::{AbstractTree as _, Database, Keyspace, PersistMode, Readable as _, Snapshot};
 use parking_lot::Mutex;
 use quest_engine::model::Millis;
 use tokio::sync::{mpsc, oneshot};
 
-use super::time::StoreClock;
+use super::{
+    journal::{GROUP, Groups},
+    time::StoreClock,
+};
 use crate::store::{
     Durability, Error, Result,
     ordered::{
@@ -25,6 +33,13 @@ use crate::store::{
 const WAITING_MAX: usize = 1024;
 /// Steps in one group: many share one sync, and no answer waits for too many others.
 const GROUP_MAX: usize = 256;
+
+/// Tables of the database's memory that wait to be written; the database itself waits at one more.
+const UNWRITTEN_MAX: usize = 3;
+/// Tables that wait to be merged; the database itself waits at 30.
+const UNMERGED_MAX: usize = 29;
+/// How often a writer that waits for tables looks again.
+const LOOK_EVERY: Duration = Duration::from_millis(10);
 
 /// Key of the store's clock, so that it does not step back over a restart.
 pub const TIME: &str = "time";
@@ -81,12 +96,13 @@ fn collect(found: fjall::Iter, limit: usize) -> Result<Vec<Pair>> {
 
 /// Runs a step; what it gives answers the caller once the group is durable, or failed.
 type Step = Box<dyn FnOnce(&mut Machine, &mut Overlay<'_, Disk>, Millis) -> Answer + Send>;
-type Answer = Box<dyn FnOnce(std::result::Result<(), String>) + Send>;
+type Answer = Box<dyn FnOnce(Result<()>) + Send>;
 
 /// The handle to the thread. Dropping it ends the thread once it has done what waits.
 pub struct Writer {
     steps: Option<mpsc::Sender<Step>>,
     thread: Option<thread::JoinHandle<()>>,
+    stopped: Arc<OnceLock<String>>,
 }
 
 impl Writer {
@@ -95,14 +111,22 @@ impl Writer {
         disk: Disk,
         machine: Arc<Mutex<Machine>>,
         clock: Arc<StoreClock>,
+        groups: Arc<Groups>,
         durability: Durability,
     ) -> Result<Self> {
         let (steps, waiting) = mpsc::channel(WAITING_MAX);
+        let stopped = Arc::new(OnceLock::new());
+        let pen = Pen { disk, clock, groups, durability, stopped: stopped.clone() };
         let thread = thread::Builder::new()
             .name("store-writer".to_owned())
-            .spawn(move || run(waiting, &disk, &machine, &clock, durability))
+            .spawn(move || run(waiting, &pen, &machine))
             .map_err(|error| Error::Unavailable(format!("cannot start a thread: {error}")))?;
-        Ok(Self { steps: Some(steps), thread: Some(thread) })
+        Ok(Self { steps: Some(steps), thread: Some(thread), stopped })
+    }
+
+    /// An error once a write has failed: nothing more is written then.
+    pub fn check(&self) -> Result<()> {
+        self.stopped.get().map_or(Ok(()), |cause| Err(stopped(cause)))
     }
 
     /// Has a step done; its answer comes when it is durable.
@@ -122,10 +146,7 @@ impl Writer {
             }
             Box::new(move |durable| {
                 // A caller that went away needs no answer.
-                let _ = reply.send(match durable {
-                    Ok(()) => done,
-                    Err(text) => Err(Error::ReadOnly(text)),
-                });
+                let _ = reply.send(durable.and(done));
             })
         });
         self.steps.as_ref().ok_or_else(gone)?.send(boxed).await.map_err(|_| gone())?;
@@ -143,13 +164,8 @@ impl Drop for Writer {
     }
 }
 
-fn run(
-    mut waiting: mpsc::Receiver<Step>,
-    disk: &Disk,
-    machine: &Mutex<Machine>,
-    clock: &StoreClock,
-    durability: Durability,
-) {
+fn run(mut waiting: mpsc::Receiver<Step>, pen: &Pen, machine: &Mutex<Machine>) {
+    let Pen { disk, clock, .. } = pen;
     while let Some(first) = waiting.blocking_recv() {
         let now = clock.now();
         let mut overlay = Overlay::new(disk);
@@ -159,7 +175,7 @@ fn run(
         {
             answers.push(step(&mut machine.lock(), &mut overlay, clock.now()));
         }
-        let durable = write(disk, overlay, clock.now(), durability);
+        let durable = pen.write(overlay);
         if durable.is_err() {
             // What a lease was granted on, or what its owner believes committed, may not be there.
             machine.lock().revoke_all();
@@ -170,39 +186,96 @@ fn run(
     }
 }
 
-fn write(
-    disk: &Disk,
-    mut overlay: Overlay<'_, Disk>,
-    now: Millis,
+/// What writes groups.
+struct Pen {
+    disk: Disk,
+    clock: Arc<StoreClock>,
+    groups: Arc<Groups>,
     durability: Durability,
-) -> std::result::Result<(), String> {
-    if overlay.is_empty() {
-        return Ok(());
-    }
-    overlay.put(global(TIME), now.to_be_bytes().to_vec());
-    let mut batch = disk.database.batch().durability(match durability {
-        Durability::Always => Some(PersistMode::SyncData),
-        Durability::Everysec => Some(PersistMode::Buffer),
-    });
-    for (key, change) in overlay.into_changes() {
-        match change {
-            Some(value) => batch.insert(&disk.keyspace, key, value),
-            None => batch.remove(&disk.keyspace, key),
+    /// Why nothing more is written, once a write failed.
+    stopped: Arc<OnceLock<String>>,
+}
+
+impl Pen {
+    fn write(&self, mut overlay: Overlay<'_, Disk>) -> Result<()> {
+        if overlay.is_empty() {
+            return Ok(());
         }
+        let mark = self.groups.next();
+        overlay.put(global(TIME), self.clock.now().to_be_bytes().to_vec());
+        overlay.put(global(GROUP), mark.bytes());
+        let mut batch = self.disk.database.batch().durability(match self.durability {
+            Durability::Always => Some(PersistMode::SyncData),
+            Durability::Everysec => Some(PersistMode::Buffer),
+        });
+        for (key, change) in overlay.into_changes() {
+            match change {
+                Some(value) => batch.insert(&self.disk.keyspace, key, value),
+                None => batch.remove(&self.disk.keyspace, key),
+            }
+        }
+        self.wait_for_tables().and_then(|()| batch.commit()).map_err(|error| self.stop(error))?;
+        self.groups.wrote(mark);
+        if self.durability == Durability::Always {
+            self.groups.synced(mark.group());
+        }
+        Ok(())
     }
-    batch.commit().map_err(|error| failed(error).to_string())
+
+    /// The database has a writer wait while this many tables are still to be written and merged; but it would wait for ever once its
+    /// threads have stopped at a fault. So the wait is here, just before its own, and hears of that.
+    fn wait_for_tables(&self) -> fjall::Result<()> {
+        let tree = &self.disk.keyspace.tree;
+        while tree.sealed_memtable_count() >= UNWRITTEN_MAX || tree.l0_run_count() >= UNMERGED_MAX {
+            self.disk.database.persist(PersistMode::Buffer)?;
+            thread::sleep(LOOK_EVERY);
+        }
+        Ok(())
+    }
+
+    /// After a write or a sync that failed nobody knows what is on the disk until the journal is read again.
+    fn stop(&self, error: fjall::Error) -> Error {
+        if matches!(error, fjall::Error::Poisoned) {
+            return stopped(self.stopped.get_or_init(|| "in the background, see the log".to_owned()));
+        }
+        let cause = self.stopped.get_or_init(|| told(&error));
+        tracing::error!(%error, "a write failed, nothing more is written until the host is restarted; hint: see to the disk first");
+        Error::Unavailable(format!(
+            "{cause}; whether this was written shows after a restart; hint: see to the disk, then restart the host"
+        ))
+    }
+}
+
+/// What a step hears once nothing more is written.
+fn stopped(cause: &str) -> Error {
+    Error::ReadOnly(format!(
+        "an earlier write failed ({cause}), so nothing more is written; hint: see to the disk, then restart the host"
+    ))
 }
 
 /// An error of the database as the store's.
-pub fn failed(error: fjall::Error) -> Error {
-    match error {
-        fjall::Error::Io(error) => Error::ReadOnly(format!("the disk failed: {error}")),
-        fjall::Error::Poisoned => Error::ReadOnly(
-            "an earlier write failed, so nothing more is written; hint: look at the disk, then restart the host"
-                .to_owned(),
-        ),
-        error => Error::Unusable(format!("the embedded database failed: {error}")),
+fn failed(error: fjall::Error) -> Error {
+    let text = told(&error);
+    if io_cause(&error).is_some() { Error::Unavailable(text) } else { Error::Unusable(text) }
+}
+
+fn told(error: &fjall::Error) -> String {
+    match io_cause(error) {
+        Some(cause) => format!("the disk failed: {cause}"),
+        None => format!("the embedded database failed: {error}"),
     }
+}
+
+/// What the operating system said, if it was that.
+pub fn io_cause(error: &fjall::Error) -> Option<&std::io::Error> {
+    let mut cause: Option<&(dyn std::error::Error + 'static)> = Some(error);
+    while let Some(error) = cause {
+        if let Some(found) = error.downcast_ref() {
+            return Some(found);
+        }
+        cause = error.source();
+    }
+    None
 }
 
 #[cfg(test)]
@@ -219,7 +292,8 @@ mod tests {
         let disk = Disk { database, keyspace };
         let machine = Arc::new(Mutex::new(Machine::new(1_000)));
         let clock = Arc::new(StoreClock::new(Clock::System, 0));
-        let writer = Writer::start(disk, machine, clock, Durability::Everysec).expect("a thread");
+        let groups = Arc::new(Groups::after(None));
+        let writer = Writer::start(disk, machine, clock, groups, Durability::Everysec).expect("a thread");
         let put = |key: &'static [u8], fails: bool| {
             writer.step(move |_, pairs, _| {
                 pairs.put(key.to_vec(), b"1".to_vec());
