@@ -10,8 +10,8 @@ use std::{
 
 use crate::store::{Error, Result};
 
-/// The format that this version writes, and the newest that it reads.
-const FORMAT: u32 = 1;
+/// The format that this version reads and writes. Format 1 (an inbox entry a pair) was never released.
+const FORMAT: u32 = 2;
 
 /// A data folder that is ours until this is dropped.
 pub struct Folder {
@@ -91,6 +91,11 @@ fn has_format(folder: &Path) -> Result<bool> {
     match fs::read_to_string(&path) {
         Ok(text) => match text.trim().parse::<u32>() {
             Ok(FORMAT) => Ok(true),
+            Ok(format) if format < FORMAT => Err(Error::Unusable(format!(
+                "{} has format {format}, which was never released, this version ({}) reads {FORMAT}; nothing was changed; hint: give it another folder",
+                folder.display(),
+                env!("CARGO_PKG_VERSION"),
+            ))),
             Ok(format) => Err(Error::Unusable(format!(
                 "{} has format {format}, this version ({}) reads up to {FORMAT}; nothing was changed; hint: use the newer quest-host that wrote it",
                 folder.display(),

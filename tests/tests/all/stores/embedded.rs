@@ -70,14 +70,16 @@ async fn what_waits_is_counted_over_a_restart() {
 }
 
 #[tokio::test]
-async fn other_partitions_and_newer_formats_are_refused() {
+async fn other_partitions_and_other_formats_are_refused() {
     let folder = tempfile::tempdir().unwrap();
     drop(open(&settings(folder.path())).await.unwrap());
     let Err(Error::Unusable(text)) = open(&Open { partitions: 9, ..settings(folder.path()) }).await else {
         panic!("not refused")
     };
     assert!(text.contains("partitions = 8"), "{text}");
-    std::fs::write(folder.path().join("format"), "2\n").unwrap();
-    let Err(Error::Unusable(text)) = open(&settings(folder.path())).await else { panic!("not refused") };
-    assert!(text.contains("format 2"), "{text}");
+    for (format, hint) in ["1", "3"].into_iter().zip(["another folder", "use the newer quest-host"]) {
+        std::fs::write(folder.path().join("format"), format).unwrap();
+        let Err(Error::Unusable(text)) = open(&settings(folder.path())).await else { panic!("not refused") };
+        assert!(text.contains(&format!("format {format}")) && text.contains(hint), "{text}");
+    }
 }
