@@ -1,12 +1,16 @@
 //! The owner of one partition: take, load, run, commit, then act; and rest when there is nothing to do.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{Arc, atomic::Ordering},
+    time::Duration,
+};
 
 use futures_util::future::join_all;
 use quest_engine::{
     keys,
     model::Millis,
     partition::{Answered, Batch, Partition},
+    planted::{self, Bug},
 };
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
@@ -46,6 +50,11 @@ pub(super) async fn run(
         }
     };
     let end = owner.work(&stop).await;
+    if planted::is(Bug::CacheKept)
+        && let Some(kept) = owner.partition.take()
+    {
+        shared.kept.lock().insert(partition, kept);
+    }
     match end {
         Ok(End::Stopped) => tracing::debug!(partition, "gave a partition up in order"),
         Ok(End::Lost) => {
@@ -93,7 +102,8 @@ impl<'a> Owner<'a> {
         let start = load::start(&*shared.store, number).await?;
         let nonce = format!("{:016x}", grant.token.nonce);
         let limits = Arc::clone(&shared.options.limits);
-        let partition = Partition::new(number, shared.options.partitions, nonce, limits, start);
+        let kept = shared.kept.lock().remove(&number);
+        let partition = kept.unwrap_or_else(|| Partition::new(number, shared.options.partitions, nonce, limits, start));
         Ok(Self {
             shared,
             number,
@@ -154,19 +164,31 @@ impl<'a> Owner<'a> {
         let catalog = shared.quests.catalog();
         let broadcast = load::broadcast_chunk(shared, self.number, self.state(), &catalog).await?;
         let agenda = self.state().agenda(horizon, pace.turn_due_max);
+        let is_sweeping = self.broom.due_in(shared).is_zero();
         let chores = self.broom.look(shared, self.number, taken.now).await?;
         let is_idle = count == 0 && agenda.is_empty() && broadcast.is_none() && chores.is_empty();
         if is_idle && !self.state().has_unsaved() {
+            if let Some(end) = self.look_back(is_sweeping).await? {
+                return Ok(Turned::End(end));
+            }
             let moved = self.relay().await;
             return Ok(if moved { Turned::Worked } else { Turned::Idle });
         }
         let turn = load::turn(shared, self.number, self.state(), taken, horizon, agenda, broadcast, catalog).await?;
+        let count = if planted::is(Bug::AckBeforeCommit) {
+            if let Some(end) = self.commit(count, Batch::default(), stop).await? {
+                return Ok(Turned::End(end));
+            }
+            0
+        } else {
+            count
+        };
         let Some(partition) = self.partition.take() else { return Ok(Turned::End(End::Lost)) };
         let (partition, batch) = turns::run(shared, partition, turn, chores).await?;
         self.partition = Some(partition);
         if count == 0 && batch.changes_nothing() {
             // Due by the partition's clock, not yet by the store's.
-            return Ok(Turned::Idle);
+            return Ok(self.look_back(is_sweeping).await?.map_or(Turned::Idle, Turned::End));
         }
         if let Some(end) = self.commit(count, batch, stop).await? {
             return Ok(Turned::End(end));
@@ -174,6 +196,31 @@ impl<'a> Owner<'a> {
         self.state().evict();
         self.relay().await;
         Ok(Turned::Worked)
+    }
+
+    /// Whether the store is still where this owner left it, if there is reason to ask. A commit tells; but an owner without work makes
+    /// none, while a store that was put back has its work again: entries that this owner does not find, or nothing where something is due.
+    async fn look_back(&mut self, is_sweeping: bool) -> Result<Option<End>> {
+        let seen_waiting = self.shared.seen_waiting[usize::from(self.number)].swap(false, Ordering::AcqRel);
+        let now = self.clock.0;
+        let is_overdue = self.state().next_wake().is_some_and(|at| at < now);
+        if !seen_waiting && !is_sweeping && !is_overdue {
+            return Ok(None);
+        }
+        let store = &*self.shared.store;
+        // The same call again: the same grant, with where the partition stands now.
+        let lease_ms = self.shared.options.pace.lease_ms;
+        Ok(match store.acquire(self.number, self.token.nonce, lease_ms).await? {
+            Some(grant) if grant.token == self.token => {
+                let stands = (grant.head, grant.consumed) == (self.head.clone(), self.consumed);
+                (!stands).then_some(End::Diverged)
+            }
+            Some(another) => {
+                store.release(self.number, another.token).await?;
+                Some(End::Lost)
+            }
+            None => Some(End::Lost),
+        })
     }
 
     /// Commits a batch, and only then tells of it.

@@ -362,7 +362,8 @@ pub trait Store: Send + Sync + 'static {
         bounds: AcceptBounds,
     ) -> Result<Vec<Acceptance>>;
 
-    /// Takes the lease of a partition that nobody holds; none if somebody does. `ttl_ms` counts by the store's clock.
+    /// Takes the lease of a partition that nobody holds; none if somebody does. `ttl_ms` counts by the store's clock. The nonce of whoever
+    /// holds it gets the same token again, with where the partition stands now.
     async fn acquire(&self, partition: PartitionId, nonce: u64, ttl_ms: u64) -> Result<Option<Grant>>;
 
     /// Prolongs leases; for each, whether it is still held.

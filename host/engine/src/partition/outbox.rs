@@ -6,6 +6,7 @@ use super::{Batch, Partition};
 use crate::{
     keys,
     model::Entry,
+    planted::{self, Bug},
     record::{Record, RelayCursor},
     write::Write,
 };
@@ -38,7 +39,10 @@ pub(super) struct Outbox {
 }
 
 impl Outbox {
-    pub(super) fn load(cursor: RelayCursor, entries: Vec<Vec<u8>>) -> Self {
+    pub(super) fn load(mut cursor: RelayCursor, entries: Vec<Vec<u8>>) -> Self {
+        if planted::is(Bug::RelayNumbersReused) {
+            (cursor.first, cursor.next) = (0, entries.len() as u64);
+        }
         let found = cursor.next;
         Self { cursor, entries: entries.into(), appended: 0, trimmed: 0, found }
     }

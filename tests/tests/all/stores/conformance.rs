@@ -408,6 +408,12 @@ async fn the_same_acquire_again_is_the_same_grant(store: S) {
     let first = store.acquire(1, 7, 600_000).await.unwrap().unwrap();
     assert_eq!(store.acquire(1, 7, 600_000).await.unwrap(), Some(first.clone()));
     assert_eq!(store.acquire(1, 8, 600_000).await.unwrap(), None);
+    // An owner that asks again is told where the partition stands now.
+    store.accept(1, vec![entry("a", None, "1")], WIDE).await.unwrap();
+    let commit = Commit { id: "c1".to_owned(), consumed: 1, ..Commit::default() };
+    assert_eq!(store.commit(1, first.token, commit).await.unwrap(), Committed::Applied);
+    let now = store.acquire(1, 7, 600_000).await.unwrap().unwrap();
+    assert_eq!((now.token, now.head.as_str(), now.consumed), (first.token, "c1", 1));
     store.release(1, first.token).await.unwrap();
     assert_ne!(store.acquire(1, 7, 600_000).await.unwrap().unwrap().token, first.token);
 }
