@@ -18,7 +18,7 @@ use tokio_util::sync::CancellationToken;
 use super::{News, Shared, load, relay::Relays, tidy::Broom, turns};
 use crate::{
     replies::read,
-    store::{Accept, Bell, Commit, Committed, Error, Grant, PartitionId, Read, Result, Token},
+    store::{Accept, Bell, Commit, Committed, Error, Grant, PartitionId, Read, Result, Stamped, Taken, Token},
 };
 
 /// Why an owner stopped.
@@ -160,7 +160,8 @@ impl<'a> Owner<'a> {
         self.clock = (taken.now, Instant::now());
         let last = taken.entries.last().map(|(stamp, _)| *stamp);
         let horizon = last.filter(|_| taken.behind > 0).unwrap_or(taken.clock);
-        let count = taken.entries.len() as u64;
+        let mut consumed = Consumed::of(&taken);
+        let count = consumed.count;
         let catalog = shared.quests.catalog();
         let broadcast = load::broadcast_chunk(shared, self.number, self.state(), &catalog).await?;
         let agenda = self.state().agenda(horizon, pace.turn_due_max);
@@ -175,14 +176,11 @@ impl<'a> Owner<'a> {
             return Ok(if moved { Turned::Worked } else { Turned::Idle });
         }
         let turn = load::turn(shared, self.number, self.state(), taken, horizon, agenda, broadcast, catalog).await?;
-        let count = if planted::is(Bug::AckBeforeCommit) {
-            if let Some(end) = self.commit(count, Batch::default(), stop).await? {
-                return Ok(Turned::End(end));
-            }
-            0
-        } else {
-            count
-        };
+        if planted::is(Bug::AckBeforeCommit)
+            && let Some(end) = self.commit(std::mem::take(&mut consumed), Batch::default(), stop).await?
+        {
+            return Ok(Turned::End(end));
+        }
         let Some(partition) = self.partition.take() else { return Ok(Turned::End(End::Lost)) };
         let (partition, batch) = turns::run(shared, partition, turn, chores).await?;
         self.partition = Some(partition);
@@ -190,7 +188,7 @@ impl<'a> Owner<'a> {
             // Due by the partition's clock, not yet by the store's.
             return Ok(self.look_back(is_sweeping).await?.map_or(Turned::Idle, Turned::End));
         }
-        if let Some(end) = self.commit(count, batch, stop).await? {
+        if let Some(end) = self.commit(consumed, batch, stop).await? {
             return Ok(Turned::End(end));
         }
         self.state().evict();
@@ -224,13 +222,15 @@ impl<'a> Owner<'a> {
     }
 
     /// Commits a batch, and only then tells of it.
-    async fn commit(&mut self, count: u64, batch: Batch, stop: &CancellationToken) -> Result<Option<End>> {
+    async fn commit(&mut self, consumed: Consumed, batch: Batch, stop: &CancellationToken) -> Result<Option<End>> {
         self.commits += 1;
+        let Consumed { count, last } = consumed;
         let accept = batch.accept.iter().map(load::accept_from_within).collect();
         let commit = Commit {
             id: format!("{}-{}", self.token, self.commits),
             previous: self.head.clone(),
             consumed: self.consumed + count,
+            last,
             settled: batch.settled,
             writes: batch.writes,
             accept,
@@ -327,6 +327,25 @@ impl<'a> Owner<'a> {
         // It is taken only inside `turn`, which puts it back or ends this owner.
         #[allow(clippy::expect_used)]
         self.partition.as_mut().expect("the partition is here between turns")
+    }
+}
+
+/// How much of an entry a commit names: its context and its id stand there.
+const NAMED_BYTES_MAX: usize = 1024;
+
+/// What a commit takes off the inbox.
+#[derive(Default)]
+struct Consumed {
+    count: u64,
+    /// The last of them, as a commit names it.
+    last: Option<Stamped>,
+}
+
+impl Consumed {
+    fn of(taken: &Taken) -> Self {
+        let last = taken.entries.last();
+        let named = |(stamp, bytes): &Stamped| (*stamp, bytes[..bytes.len().min(NAMED_BYTES_MAX)].to_vec());
+        Self { count: taken.entries.len() as u64, last: last.map(named) }
     }
 }
 

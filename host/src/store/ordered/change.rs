@@ -9,11 +9,11 @@ use quest_engine::{
 };
 
 use super::{
-    accept::{self, Inbox, Rule, keys, numbers},
+    accept::{self, Inbox, Rule, keys, numbers, stamped},
     layout::{damaged, name, number},
     pairs::{Pairs, PairsMut},
 };
-use crate::store::{AcceptBounds, Acceptance, Commit, Committed, PartitionId, Relay, Relayed, Result};
+use crate::store::{AcceptBounds, Acceptance, Commit, Committed, PartitionId, Relay, Relayed, Result, Stamped};
 
 /// Bounds that no entry reaches: those of a commit.
 const UNBOUNDED: AcceptBounds =
@@ -28,6 +28,8 @@ pub struct Standing<'a> {
     pub consumed: u64,
     /// Entries ever accepted.
     pub accepted: u64,
+    /// The last entry that the commit would consume, if it is there.
+    pub last: Option<&'a Stamped>,
 }
 
 /// Whether a commit (of the owner) fits; none if it is to be applied. Pure.
@@ -36,7 +38,10 @@ pub fn judge(commit: &Commit, at: Standing<'_>) -> Option<Committed> {
         return Some(Committed::AlreadyApplied);
     }
     let follows = at.head == commit.previous || planted::is(Bug::SkipPredecessorCheck);
-    let fits = follows && (at.consumed..=at.accepted).contains(&commit.consumed);
+    let has_read = commit.last.as_ref().is_none_or(|(stamp, begins)| {
+        at.last.is_some_and(|(at_stamp, bytes)| at_stamp == stamp && bytes.starts_with(begins))
+    });
+    let fits = follows && has_read && (at.consumed..=at.accepted).contains(&commit.consumed);
     (!fits).then(|| Committed::Diverged { head: at.head.to_owned() })
 }
 
@@ -55,7 +60,11 @@ pub fn commit(
     ids_window_ms: u64,
 ) -> Result<Committed> {
     let (consumed, accepted) = numbers(pairs, partition)?;
-    if let Some(refusal) = judge(commit, Standing { head: &head(pairs, partition)?, consumed, accepted }) {
+    let last = commit.consumed.checked_sub(1).filter(|number| commit.last.is_some() && *number >= consumed);
+    let last = last.map(|number| name(partition, keys::INBOX).range(pairs, number, 1)).transpose()?;
+    let last = last.into_iter().flatten().next().map(stamped).transpose()?;
+    let standing = Standing { head: &head(pairs, partition)?, consumed, accepted, last: last.as_ref() };
+    if let Some(refusal) = judge(commit, standing) {
         return Ok(refusal);
     }
     consume(pairs, partition, commit.consumed)?;

@@ -158,18 +158,28 @@ async fn a_commit_is_checked_before_anything_is_written(store: S) {
         ..Commit::default()
     };
     let diverged = Committed::Diverged { head: "c1".to_owned() };
+    // Of what it consumes it has read something else: the store was put back, and other entries came in.
+    store.accept(1, vec![entry("a", None, "22")], WIDE).await.unwrap();
+    let stamp = store.take(1, grant.token, 1, 9, None).await.unwrap().unwrap().entries[0].0;
+    let read_last = |stamp, begins: &str| Commit { last: Some((stamp, begins.into())), ..next("c1", 2) };
     let mut other = grant.token;
     other.nonce += 1;
     for (token, commit, expected) in [
         (other, next("c1", 1), Committed::Fenced),
         (grant.token, next("c0", 1), diverged.clone()),
         (grant.token, next("c1", 0), diverged.clone()),
-        (grant.token, next("c1", 2), diverged),
+        (grant.token, next("c1", 3), diverged.clone()),
+        (grant.token, read_last(stamp, "23"), diverged.clone()),
+        (grant.token, read_last(stamp, "222"), diverged.clone()),
+        (grant.token, read_last(stamp - 1, "22"), diverged.clone()),
+        (grant.token, Commit { consumed: 1, ..read_last(stamp, "22") }, diverged.clone()),
+        (grant.token, Commit { consumed: 3, ..read_last(stamp, "22") }, diverged),
     ] {
         assert_eq!(store.commit(1, token, commit).await.unwrap(), expected);
     }
     assert_eq!(read(&store, Read::Hash { key: "h".to_owned() }).await, Reply::Fields(vec![]));
-    assert!(store.take(1, grant.token, 1, 9, None).await.unwrap().unwrap().entries.is_empty());
+    assert_eq!(store.take(1, grant.token, 1, 9, None).await.unwrap().unwrap().entries.len(), 1);
+    assert_eq!(store.commit(1, grant.token, read_last(stamp, "2")).await.unwrap(), Committed::Applied);
 }
 
 async fn every_write_and_read(store: S) {
