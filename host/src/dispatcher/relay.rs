@@ -65,7 +65,13 @@ impl Relays {
             self.compared.insert(destination);
             if let Sent::Elsewhere { next } = sent {
                 let is_known = (outgoing.first + 1..=partition.relay_found(destination)).contains(&next);
+                if is_known {
+                    partition.relay_compared(destination);
+                }
                 return Ok(settle(number, partition, outgoing, next, is_known));
+            }
+            if partition.relay_compared(destination) {
+                return Ok(Carried::Some);
             }
         }
         let sent = match destination {
