@@ -99,6 +99,10 @@ pub enum Act {
         partition: Option<PartitionId>,
         revokes: bool,
     },
+    /// A copy is made, and the store comes back as it was then just before the next commit, which arrives so much later.
+    Relapse {
+        ms: u64,
+    },
     /// The store's clock jumps.
     Clock {
         ms: i64,
@@ -202,7 +206,10 @@ impl Flavour {
             11..13 if self.rolls_back => Act::Copy,
             13..15 if self.rolls_back => {
                 let partition = rng.bool().then(|| rng.u16(..PARTITIONS));
-                Act::RollBack { partition, revokes: rng.bool() }
+                match rng.u8(..3) {
+                    0 => Act::Relapse { ms: rng.u64(..2_000) },
+                    _ => Act::RollBack { partition, revokes: rng.bool() },
+                }
             }
             15 if self.clock_jumps => Act::Clock { ms: rng.i64(-10_000..10_000) },
             _ => Act::Event { context: rng.u64(..STEADY), event: Event::Next },

@@ -104,6 +104,7 @@ impl Run {
             Act::Kill { .. } | Act::Hang { .. } | Act::Drain { .. } | Act::Start => self.happen_to_host(&step.act),
             Act::Copy => self.world.copy(),
             Act::RollBack { partition, revokes } => self.world.put_back(partition, revokes),
+            Act::Relapse { ms } => self.world.relapse(ms),
             Act::Clock { ms } => self.world.jump(ms),
         }
     }

@@ -74,7 +74,7 @@ impl Link {
             tokio::time::sleep_until(until).await;
         }
         if self.is_dead() {
-            std::future::pending().await
+            return std::future::pending().await;
         }
         self.world.now();
     }
@@ -98,22 +98,24 @@ impl Link {
     }
 
     /// Now and then a host dies beside a commit.
-    async fn may_die(&self, when: &str) {
-        if self.world.fault(|faults| faults.deaths) {
+    fn dies(&self, when: &str) -> bool {
+        let dies = self.world.fault(|faults| faults.deaths);
+        if dies {
             self.tell(|| format!("dies {when} a commit"));
             self.kill();
-            self.travel().await;
         }
+        dies
     }
 
-    /// A commit that the network delivers once more, much later: it must not count again.
-    fn deliver_again(&self, partition: PartitionId, token: Token, commit: Commit) {
+    /// A commit that the network delivers much later, perhaps once more: it must not count for who does not own the partition any more,
+    /// nor twice.
+    fn deliver_later(&self, partition: PartitionId, token: Token, commit: Commit) {
         let (world, wait) = (Arc::clone(&self.world), Duration::from_millis(self.world.below(5_000)));
         tokio::spawn(async move {
             tokio::time::sleep(wait).await;
             world.now();
             let answer = world.memory.commit(partition, token, commit.clone()).await;
-            world.tell("network", || format!("delivers the commit {} of {partition} again: {answer:?}", commit.id));
+            world.tell("network", || format!("delivers the commit {} of {partition} late: {answer:?}", commit.id));
             if matches!(answer, Ok(Committed::Applied)) {
                 applied(&world, partition, token, &commit);
             }
@@ -235,7 +237,18 @@ impl Store for Link {
 
     async fn commit(&self, partition: PartitionId, token: Token, commit: Commit) -> Result<Committed> {
         self.before("commit").await?;
-        self.may_die("before").await;
+        if let Some(later) = self.world.relapses() {
+            self.tell(|| format!("finds the store put back as it commits {}, and goes on {later:?} later", commit.id));
+            tokio::time::sleep(later).await;
+        }
+        if self.dies("before") {
+            // It may have sent it.
+            if self.world.below(2) == 0 {
+                self.deliver_later(partition, token, commit);
+            }
+            return std::future::pending().await;
+        }
+        self.world.now();
         let answer = self.world.memory.commit(partition, token, commit.clone()).await;
         self.tell(|| told(partition, &commit, &answer));
         self.world.traced(&format!("{partition} {commit:?} {answer:?}"));
@@ -247,10 +260,12 @@ impl Store for Link {
             self.hold(partition, max, "after a commit").await;
             self.hold_outboxes(partition).await;
             if self.world.fault(|faults| faults.repeated_commits) {
-                self.deliver_again(partition, token, commit);
+                self.deliver_later(partition, token, commit);
             }
         }
-        self.may_die("after").await;
+        if self.dies("after") {
+            return std::future::pending().await;
+        }
         self.after("commit", answer).await
     }
 

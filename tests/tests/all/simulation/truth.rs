@@ -142,18 +142,21 @@ impl Truth {
         self.applied.entry(partition).or_default().insert(id.to_owned())
     }
 
-    /// One partition is again as it was. Gives what had come to it from others since: the others may not have it any more.
+    /// One partition is again as it was. Gives what had come to it from others since.
     pub fn restore_partition(&mut self, partition: PartitionId, before: &Truth) -> BTreeSet<String> {
         let is_there = |context: &String| partition_of(context, PARTITIONS) == partition;
         self.contexts.retain(|context, _| !is_there(context));
         let restored = before.contexts.iter().filter(|(context, _)| is_there(context));
         self.contexts.extend(restored.map(|(context, order)| (context.clone(), order.clone())));
-        let put_back = |now: &mut BTreeMap<PartitionId, BTreeSet<String>>, before: &BTreeMap<_, BTreeSet<String>>| {
-            let was = before.get(&partition).cloned().unwrap_or_default();
-            let since = now.insert(partition, was.clone()).unwrap_or_default();
-            since.difference(&was).cloned().collect()
-        };
-        let _: BTreeSet<String> = put_back(&mut self.applied, &before.applied);
-        put_back(&mut self.arrived, &before.arrived)
+        let of = |all: &BTreeMap<PartitionId, BTreeSet<String>>| all.get(&partition).cloned().unwrap_or_default();
+        self.applied.insert(partition, of(&before.applied));
+        let arrived = self.arrived.insert(partition, of(&before.arrived)).unwrap_or_default();
+        arrived.difference(&of(&before.arrived)).cloned().collect()
+    }
+
+    /// What has come to partitions from others since another truth.
+    pub fn arrived_since(&self, before: &Truth) -> BTreeSet<String> {
+        let was: BTreeSet<&String> = before.arrived.values().flatten().collect();
+        self.arrived.values().flatten().filter(|what| !was.contains(what)).cloned().collect()
     }
 }

@@ -110,7 +110,9 @@ fn heard(world: &World, name: &str, state: &State) -> Result<(), String> {
     let said: BTreeSet<String> = truth.shouts().into_iter().chain(truth.log.iter().cloned()).collect();
     let is_alone = losses.partitions.contains(&partition_of(name, PARTITIONS));
     // A partition that was put back while the log went on finds only what was not trimmed since.
-    let unsure = if is_alone { truth.log.iter().cloned().collect() } else { BTreeSet::new() };
+    let is_unsure = |number: &usize| is_alone || losses.numbers.contains(number);
+    let unsure = truth.log.iter().enumerate().filter(|(number, _)| is_unsure(number)).map(|(_, said)| said.clone());
+    let unsure = unsure.chain(losses.lost.iter().cloned()).collect();
     marks(state, "all", &said, &unsure, losses.times > 0)
 }
 

@@ -6,6 +6,7 @@ use std::{
         Arc, Mutex, MutexGuard,
         atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering},
     },
+    time::Duration,
 };
 
 use quest_engine::{action::Seed, model::Millis};
@@ -41,6 +42,8 @@ pub struct World {
     truth: Mutex<Truth>,
     copy: Mutex<Option<Copy>>,
     put_back: Mutex<PutBack>,
+    /// Whether the store is put back at the next commit, and how much later that arrives.
+    relapse: Mutex<Option<Duration>>,
     /// Who was granted each partition last.
     granted: Mutex<BTreeMap<PartitionId, Token>>,
     violations: Mutex<Vec<String>>,
@@ -61,8 +64,10 @@ pub struct PutBack {
     pub times: u64,
     /// Those that were put back while the others were not.
     pub partitions: BTreeSet<PartitionId>,
-    /// What such a partition had from others, who need not have it any more.
+    /// What came from others and is not there any more. They need not have it either: an owner that carried it may drop it after that.
     pub lost: BTreeSet<String>,
+    /// Numbers of the broadcast log that stood for something else before. Who had read that, and commits after it, is past them.
+    pub numbers: BTreeSet<usize>,
 }
 
 impl World {
@@ -81,6 +86,7 @@ impl World {
             truth: Mutex::default(),
             copy: Mutex::default(),
             put_back: Mutex::default(),
+            relapse: Mutex::default(),
             granted: Mutex::default(),
             violations: Mutex::default(),
             trace: AtomicU64::new(0),
@@ -134,7 +140,10 @@ impl World {
         match partition {
             None => {
                 self.memory.restore(pairs.clone());
-                *self.truth() = truth.clone();
+                let lost = std::mem::replace(&mut *self.truth(), truth.clone());
+                put_back.lost.extend(lost.arrived_since(truth));
+                put_back.lost.extend(lost.log.iter().skip(truth.log.len()).cloned());
+                put_back.numbers.extend(truth.log.len()..lost.log.len());
             }
             Some(partition) => {
                 self.memory.restore_partition(partition, pairs);
@@ -145,6 +154,19 @@ impl World {
         if revokes {
             self.memory.revoke_leases();
         }
+    }
+
+    /// Keeps a copy, and puts the store back to it at the next commit.
+    pub fn relapse(&self, ms: u64) {
+        self.copy();
+        *self.relapse.lock().unwrap() = Some(Duration::from_millis(ms));
+    }
+
+    /// A commit is about to arrive; whether the store was put back before it, and how much later it arrives.
+    pub fn relapses(&self) -> Option<Duration> {
+        let later = self.relapse.lock().unwrap().take()?;
+        self.put_back(None, false);
+        Some(later)
     }
 
     pub fn was_put_back(&self) -> bool {
