@@ -178,20 +178,20 @@ impl Flavour {
         let restless = rng.u64(STEADY..CONTEXTS);
         let steady = rng.u64(..STEADY);
         match rng.u32(..100) {
-            0..50 => Act::Event { context: steady, event: Event::draw(rng) },
-            50..54 => Act::Twice { context: steady, event: Event::draw(rng), other: Event::draw(rng) },
-            54..57 => {
+            0..44 => Act::Event { context: steady, event: Event::draw(rng) },
+            44..48 => Act::Twice { context: steady, event: Event::draw(rng), other: Event::draw(rng) },
+            48..51 => {
                 let event = Event::draw(rng);
                 Act::Twice { context: steady, event, other: event }
             }
-            57..60 => Act::Broadcast,
-            60..67 => Act::Event { context: restless, event: Event::draw_for_restless(rng) },
-            67..71 => Act::Add { context: restless },
-            71..73 => Act::Remove { context: restless },
-            73..74 => Act::Forget { context: restless },
-            74..77 => Act::Aim { context: restless, seen: rng.usize(..8) },
-            77..81 => Act::Timer { context: rng.u64(..CONTEXTS), command: TimerCommand::draw(rng) },
-            81..84 => Act::Dead { context: steady, retries: rng.u8(..3) > 0 },
+            51..54 => Act::Broadcast,
+            54..61 => Act::Event { context: restless, event: Event::draw_for_restless(rng) },
+            61..65 => Act::Add { context: restless },
+            65..68 => Act::Remove { context: restless },
+            68..69 => Act::Forget { context: restless },
+            69..74 => Act::Aim { context: restless, seen: rng.usize(..8) },
+            74..78 => Act::Timer { context: rng.u64(..CONTEXTS), command: TimerCommand::draw(rng) },
+            78..80 => Act::Dead { context: steady, retries: rng.u8(..3) > 0 },
             _ => self.misfortune(rng),
         }
     }

@@ -34,6 +34,8 @@ const ACCEPTED_WITHIN: Duration = Duration::from_secs(900);
 pub struct Run {
     pub world: Arc<World>,
     quests: Arc<Probe>,
+    /// The way of all producers to the store.
+    outside: Arc<Link>,
     hosts: Vec<(Arc<Link>, Dispatcher)>,
     started: u64,
     producers: JoinSet<()>,
@@ -44,8 +46,9 @@ pub struct Run {
 impl Run {
     pub fn new(plan: &Plan, is_told: bool) -> Self {
         let world = World::new(plan, is_told);
-        let quests = Probe::new(&world);
-        Self { world, quests, hosts: Vec::new(), started: 0, producers: JoinSet::new(), seen: BTreeMap::new() }
+        let (quests, outside) = (Probe::new(&world), Link::new(&world, "producer".to_owned()));
+        let (hosts, producers, seen) = (Vec::new(), JoinSet::new(), BTreeMap::new());
+        Self { world, quests, outside, hosts, started: 0, producers, seen }
     }
 
     /// The phase in which things go wrong.
@@ -179,7 +182,7 @@ impl Run {
         let digest = format!("{body:?}").into_bytes();
         let entry = Entry { context: context.clone(), id: id.clone(), hops: 0, reply, body };
         let accept = Accept { context, id: Some(id), digest, from_outside: true, bytes: entry.to_bytes() };
-        self.producers.spawn(produce(Arc::clone(&self.world), accept));
+        self.producers.spawn(produce(Arc::clone(&self.outside), Arc::clone(&self.world), accept));
     }
 
     fn operate(&mut self, context: u64, id: usize, command: Command) {
@@ -216,8 +219,7 @@ impl Run {
 }
 
 /// Sends until there is an answer, always with the same id, as a good producer does.
-async fn produce(world: Arc<World>, accept: Accept) {
-    let link = Link::new(&world, "producer".to_owned());
+async fn produce(link: Arc<Link>, world: Arc<World>, accept: Accept) {
     let (until, bounds) = (tokio::time::Instant::now() + ACCEPTED_WITHIN, world.shape.bounds);
     loop {
         let answer = match accept.context.is_empty() {

@@ -203,10 +203,10 @@ impl Store for Link {
     async fn acquire(&self, partition: PartitionId, nonce: u64, ttl_ms: u64) -> Result<Option<Grant>> {
         self.before("acquire").await?;
         let answer = self.world.memory.acquire(partition, nonce, ttl_ms).await;
-        if let Ok(Some(grant)) = &answer {
-            if self.world.granted(partition, grant.token) {
-                self.tell(|| format!("owns {partition}: {} from {:?}", grant.token, grant.head));
-            }
+        if let Ok(Some(grant)) = &answer
+            && self.world.granted(partition, grant.token)
+        {
+            self.tell(|| format!("owns {partition}: {} from {:?}", grant.token, grant.head));
         }
         self.after("acquire", answer).await
     }
@@ -250,8 +250,9 @@ impl Store for Link {
         }
         self.world.now();
         let answer = self.world.memory.commit(partition, token, commit.clone()).await;
-        self.tell(|| told(partition, &commit, &answer));
-        self.world.traced(&format!("{partition} {commit:?} {answer:?}"));
+        let told = told(partition, &commit, &answer);
+        self.world.traced(&told);
+        self.tell(|| told);
         if matches!(answer, Ok(Committed::Applied)) {
             applied(&self.world, partition, token, &commit);
             let (bounds, outbox_max) = (self.world.shape.bounds, self.world.shape.outbox_max as u64);
