@@ -32,11 +32,15 @@ pub enum Bug {
     CacheKept,
     /// An owner does not ask where a destination stands before it carries to it.
     RelayNotCompared,
+    /// A commit takes entries off that are not those that were read.
+    LastEntryNotCompared,
+    /// An owner without work never asks whether the store was put back.
+    NeverLooksBack,
 }
 
 impl Bug {
     /// All of them.
-    pub const ALL: [Self; 11] = [
+    pub const ALL: [Self; 13] = [
         Self::SkipInstanceCheck,
         Self::SkipFence,
         Self::SkipPredecessorCheck,
@@ -48,6 +52,8 @@ impl Bug {
         Self::HeldInMemory,
         Self::CacheKept,
         Self::RelayNotCompared,
+        Self::LastEntryNotCompared,
+        Self::NeverLooksBack,
     ];
 }
 

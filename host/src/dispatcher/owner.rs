@@ -202,7 +202,8 @@ impl<'a> Owner<'a> {
         let seen_waiting = self.shared.seen_waiting[usize::from(self.number)].swap(false, Ordering::AcqRel);
         let now = self.clock.0;
         let is_overdue = self.state().next_wake().is_some_and(|at| at < now);
-        if !seen_waiting && !is_sweeping && !is_overdue {
+        let has_reason = seen_waiting || is_sweeping || is_overdue;
+        if !has_reason || planted::is(Bug::NeverLooksBack) {
             return Ok(None);
         }
         let store = &*self.shared.store;

@@ -38,9 +38,10 @@ pub fn judge(commit: &Commit, at: Standing<'_>) -> Option<Committed> {
         return Some(Committed::AlreadyApplied);
     }
     let follows = at.head == commit.previous || planted::is(Bug::SkipPredecessorCheck);
-    let has_read = commit.last.as_ref().is_none_or(|(stamp, begins)| {
-        at.last.is_some_and(|(at_stamp, bytes)| at_stamp == stamp && bytes.starts_with(begins))
-    });
+    let has_read =
+        commit.last.as_ref().filter(|_| !planted::is(Bug::LastEntryNotCompared)).is_none_or(|(stamp, begins)| {
+            at.last.is_some_and(|(at_stamp, bytes)| at_stamp == stamp && bytes.starts_with(begins))
+        });
     let fits = follows && has_read && (at.consumed..=at.accepted).contains(&commit.consumed);
     (!fits).then(|| Committed::Diverged { head: at.head.to_owned() })
 }

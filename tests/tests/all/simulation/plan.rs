@@ -27,6 +27,8 @@ pub struct Shape {
 pub struct Faults {
     pub lost_requests: u64,
     pub lost_answers: u64,
+    /// Requests that carry entries from one partition to another, beside the other lost ones.
+    pub lost_relays: u64,
     pub repeated_commits: u64,
     pub lost_bells: u64,
     /// A host dies just before or just after a commit.
@@ -145,13 +147,18 @@ impl Plan {
         let faults = Faults {
             lost_requests: rng.u64(..30),
             lost_answers: rng.u64(..30),
+            lost_relays: *rng.choice(&[0, 0, 500]).unwrap_or(&0),
             repeated_commits: rng.u64(..100),
             lost_bells: *rng.choice(&[0, 300, 1_000]).unwrap_or(&0),
-            deaths: rng.u64(..10),
+            deaths: rng.u64(..30),
         };
         let count = rng.usize(60..160);
-        let steps = (0..count).map(|id| Step { id, act: flavour.draw(&mut rng), then_ms: rng.u64(..300) });
-        let steps = steps.collect();
+        let mut acts: Vec<Act> = (0..count).map(|_| flavour.draw(&mut rng)).collect();
+        if flavour.rolls_back {
+            // Nothing more comes that would tell a host of it.
+            acts.push(roll_back(&mut rng));
+        }
+        let steps = acts.into_iter().enumerate().map(|(id, act)| Step { id, act, then_ms: rng.u64(..300) }).collect();
         Self { seed, shape, faults, steps }
     }
 }
@@ -204,17 +211,17 @@ impl Flavour {
             8..10 => Act::Drain { host },
             10..11 => Act::Start,
             11..13 if self.rolls_back => Act::Copy,
-            13..15 if self.rolls_back => {
-                let partition = rng.bool().then(|| rng.u16(..PARTITIONS));
-                match rng.u8(..3) {
-                    0 => Act::Relapse { ms: rng.u64(..2_000) },
-                    _ => Act::RollBack { partition, revokes: rng.bool() },
-                }
-            }
+            13 if self.rolls_back => Act::Relapse { ms: rng.u64(..2_000) },
+            14 if self.rolls_back => roll_back(rng),
             15 if self.clock_jumps => Act::Clock { ms: rng.i64(-10_000..10_000) },
             _ => Act::Event { context: rng.u64(..STEADY), event: Event::Next },
         }
     }
+}
+
+fn roll_back(rng: &mut fastrand::Rng) -> Act {
+    let partition = rng.bool().then(|| rng.u16(..PARTITIONS));
+    Act::RollBack { partition, revokes: rng.bool() }
 }
 
 impl Event {

@@ -156,6 +156,8 @@ impl Run {
             lease_ms: 2_000,
             turn_entries_max: TURN_ENTRIES_MAX,
             turn_due_max: 3,
+            // Measured by the machine's clock, which is no part of a simulation.
+            turn_ms_max: 3_600_000,
             broadcast_chunk: 2,
             relay_chunk: 3,
             tidy_ms: shape.tidy_ms,

@@ -32,9 +32,10 @@ impl<F: Fn(&Plan) -> bool> Shrinking<F> {
     }
 
     fn leave_faults_out(&mut self) {
-        let rates: [fn(&mut Faults) -> &mut u64; 5] = [
+        let rates: [fn(&mut Faults) -> &mut u64; 6] = [
             |faults| &mut faults.lost_requests,
             |faults| &mut faults.lost_answers,
+            |faults| &mut faults.lost_relays,
             |faults| &mut faults.repeated_commits,
             |faults| &mut faults.lost_bells,
             |faults| &mut faults.deaths,

@@ -276,6 +276,10 @@ impl Store for Link {
 
     async fn relay(&self, partition: PartitionId, relay: Relay, bounds: AcceptBounds) -> Result<Relayed> {
         self.before("relay").await?;
+        if self.world.fault(|faults| faults.lost_relays) {
+            self.tell(|| format!("relay from {} to {partition}: the request is lost", relay.source));
+            return Err(Error::Unavailable("the request was lost".to_owned()));
+        }
         let answer = self.world.memory.relay(partition, relay.clone(), bounds).await?;
         let (source, first) = (&relay.source, relay.expected);
         self.tell(|| format!("carries {} from {source} to {partition} at {first:?}: {answer:?}", relay.entries.len()));
