@@ -13,6 +13,8 @@ pub mod keys;
 pub mod limits;
 pub mod model;
 pub mod partition;
+#[doc(hidden)]
+pub mod planted;
 pub mod query;
 pub mod record;
 pub mod write;

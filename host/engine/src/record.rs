@@ -135,4 +135,7 @@ pub struct RelayCursor {
     pub first: u64,
     /// Number of the next entry.
     pub next: u64,
+    /// The number from which on entries were added by owners that had not compared with the destination yet: none of them was sent.
+    #[serde(default)]
+    pub unsent: Option<u64>,
 }

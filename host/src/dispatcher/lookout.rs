@@ -7,6 +7,7 @@ use std::{
     time::Duration,
 };
 
+use quest_engine::planted::{self, Bug};
 use tokio_util::sync::CancellationToken;
 
 use super::Shared;
@@ -23,6 +24,9 @@ pub(super) async fn run(shared: Arc<Shared>, stop: CancellationToken) {
             () = stop.cancelled() => return,
             () = tokio::time::sleep(period) => {}
         }
+        if planted::is(Bug::BellTrusted) {
+            continue;
+        }
         if let Err(error) = look(&shared, &mut broadcasts_seen).await {
             tracing::debug!(%error, "could not look at the inboxes; tried again");
         }
@@ -35,6 +39,9 @@ async fn look(shared: &Shared, broadcasts_seen: &mut u64) -> Result<()> {
     for (partition, count) in owned.iter().zip(counts) {
         // A hint that is still up: its owner could not look at the log.
         let may_have_broadcast = shared.broadcasts[usize::from(*partition)].load(Ordering::Acquire);
+        if count > 0 {
+            shared.seen_waiting[usize::from(*partition)].store(true, Ordering::Release);
+        }
         if count > 0 || may_have_broadcast {
             shared.wake(*partition);
         }

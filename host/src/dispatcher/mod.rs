@@ -24,7 +24,7 @@ use std::{
 use parking_lot::Mutex;
 use quest_engine::{
     limits::EngineLimits,
-    partition::{Answered, Happening},
+    partition::{Answered, Happening, Partition},
 };
 use serde::{Deserialize, Serialize};
 use tokio::{
@@ -152,9 +152,13 @@ struct Shared {
     bells: Vec<Notify>,
     /// Whether the broadcast log may have something new; one a partition.
     broadcasts: Vec<AtomicBool>,
+    /// Whether entries were seen waiting; one a partition. An owner that then finds none asks whether the store was put back.
+    seen_waiting: Vec<AtomicBool>,
     /// Limits the turns that run at once.
     turns: Semaphore,
     owned: Mutex<BTreeMap<PartitionId, crate::store::Token>>,
+    /// What owners that lost their leases had in memory: always empty, but for a bug that the simulation plants.
+    kept: Mutex<BTreeMap<PartitionId, Partition>>,
 }
 
 /// A running dispatcher.
@@ -178,7 +182,9 @@ impl Dispatcher {
             counters: Counters::default(),
             bells: (0..partitions).map(|_| Notify::new()).collect(),
             broadcasts: (0..partitions).map(|_| AtomicBool::new(true)).collect(),
+            seen_waiting: (0..partitions).map(|_| AtomicBool::new(false)).collect(),
             owned: Mutex::default(),
+            kept: Mutex::default(),
         });
         let stop = CancellationToken::new();
         let (ownership, lookout) =

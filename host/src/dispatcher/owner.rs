@@ -1,12 +1,16 @@
 //! The owner of one partition: take, load, run, commit, then act; and rest when there is nothing to do.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{Arc, atomic::Ordering},
+    time::Duration,
+};
 
 use futures_util::future::join_all;
 use quest_engine::{
     keys,
     model::Millis,
     partition::{Answered, Batch, Partition},
+    planted::{self, Bug},
 };
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
@@ -14,7 +18,7 @@ use tokio_util::sync::CancellationToken;
 use super::{News, Shared, load, relay::Relays, tidy::Broom, turns};
 use crate::{
     replies::read,
-    store::{Accept, Bell, Commit, Committed, Error, Grant, PartitionId, Read, Result, Token},
+    store::{Accept, Bell, Commit, Committed, Error, Grant, PartitionId, Read, Result, Stamped, Taken, Token},
 };
 
 /// Why an owner stopped.
@@ -46,6 +50,11 @@ pub(super) async fn run(
         }
     };
     let end = owner.work(&stop).await;
+    if planted::is(Bug::CacheKept)
+        && let Some(kept) = owner.partition.take()
+    {
+        shared.kept.lock().insert(partition, kept);
+    }
     match end {
         Ok(End::Stopped) => tracing::debug!(partition, "gave a partition up in order"),
         Ok(End::Lost) => {
@@ -93,7 +102,8 @@ impl<'a> Owner<'a> {
         let start = load::start(&*shared.store, number).await?;
         let nonce = format!("{:016x}", grant.token.nonce);
         let limits = Arc::clone(&shared.options.limits);
-        let partition = Partition::new(number, shared.options.partitions, nonce, limits, start);
+        let kept = shared.kept.lock().remove(&number);
+        let partition = kept.unwrap_or_else(|| Partition::new(number, shared.options.partitions, nonce, limits, start));
         Ok(Self {
             shared,
             number,
@@ -150,25 +160,35 @@ impl<'a> Owner<'a> {
         self.clock = (taken.now, Instant::now());
         let last = taken.entries.last().map(|(stamp, _)| *stamp);
         let horizon = last.filter(|_| taken.behind > 0).unwrap_or(taken.clock);
-        let count = taken.entries.len() as u64;
+        let mut consumed = Consumed::of(&taken);
+        let count = consumed.count;
         let catalog = shared.quests.catalog();
         let broadcast = load::broadcast_chunk(shared, self.number, self.state(), &catalog).await?;
         let agenda = self.state().agenda(horizon, pace.turn_due_max);
+        let is_sweeping = self.broom.due_in(shared).is_zero();
         let chores = self.broom.look(shared, self.number, taken.now).await?;
         let is_idle = count == 0 && agenda.is_empty() && broadcast.is_none() && chores.is_empty();
         if is_idle && !self.state().has_unsaved() {
+            if let Some(end) = self.look_back(is_sweeping).await? {
+                return Ok(Turned::End(end));
+            }
             let moved = self.relay().await;
             return Ok(if moved { Turned::Worked } else { Turned::Idle });
         }
         let turn = load::turn(shared, self.number, self.state(), taken, horizon, agenda, broadcast, catalog).await?;
+        if planted::is(Bug::AckBeforeCommit)
+            && let Some(end) = self.commit(std::mem::take(&mut consumed), Batch::default(), stop).await?
+        {
+            return Ok(Turned::End(end));
+        }
         let Some(partition) = self.partition.take() else { return Ok(Turned::End(End::Lost)) };
         let (partition, batch) = turns::run(shared, partition, turn, chores).await?;
         self.partition = Some(partition);
         if count == 0 && batch.changes_nothing() {
             // Due by the partition's clock, not yet by the store's.
-            return Ok(Turned::Idle);
+            return Ok(self.look_back(is_sweeping).await?.map_or(Turned::Idle, Turned::End));
         }
-        if let Some(end) = self.commit(count, batch, stop).await? {
+        if let Some(end) = self.commit(consumed, batch, stop).await? {
             return Ok(Turned::End(end));
         }
         self.state().evict();
@@ -176,14 +196,42 @@ impl<'a> Owner<'a> {
         Ok(Turned::Worked)
     }
 
+    /// Whether the store is still where this owner left it, if there is reason to ask. A commit tells; but an owner without work makes
+    /// none, while a store that was put back has its work again: entries that this owner does not find, or nothing where something is due.
+    async fn look_back(&mut self, is_sweeping: bool) -> Result<Option<End>> {
+        let seen_waiting = self.shared.seen_waiting[usize::from(self.number)].swap(false, Ordering::AcqRel);
+        let now = self.clock.0;
+        let is_overdue = self.state().next_wake().is_some_and(|at| at < now);
+        let has_reason = seen_waiting || is_sweeping || is_overdue;
+        if !has_reason || planted::is(Bug::NeverLooksBack) {
+            return Ok(None);
+        }
+        let store = &*self.shared.store;
+        // The same call again: the same grant, with where the partition stands now.
+        let lease_ms = self.shared.options.pace.lease_ms;
+        Ok(match store.acquire(self.number, self.token.nonce, lease_ms).await? {
+            Some(grant) if grant.token == self.token => {
+                let stands = (grant.head, grant.consumed) == (self.head.clone(), self.consumed);
+                (!stands).then_some(End::Diverged)
+            }
+            Some(another) => {
+                store.release(self.number, another.token).await?;
+                Some(End::Lost)
+            }
+            None => Some(End::Lost),
+        })
+    }
+
     /// Commits a batch, and only then tells of it.
-    async fn commit(&mut self, count: u64, batch: Batch, stop: &CancellationToken) -> Result<Option<End>> {
+    async fn commit(&mut self, consumed: Consumed, batch: Batch, stop: &CancellationToken) -> Result<Option<End>> {
         self.commits += 1;
+        let Consumed { count, last } = consumed;
         let accept = batch.accept.iter().map(load::accept_from_within).collect();
         let commit = Commit {
             id: format!("{}-{}", self.token, self.commits),
             previous: self.head.clone(),
             consumed: self.consumed + count,
+            last,
             settled: batch.settled,
             writes: batch.writes,
             accept,
@@ -280,6 +328,25 @@ impl<'a> Owner<'a> {
         // It is taken only inside `turn`, which puts it back or ends this owner.
         #[allow(clippy::expect_used)]
         self.partition.as_mut().expect("the partition is here between turns")
+    }
+}
+
+/// How much of an entry a commit names: its context and its id stand there.
+const NAMED_BYTES_MAX: usize = 1024;
+
+/// What a commit takes off the inbox.
+#[derive(Default)]
+struct Consumed {
+    count: u64,
+    /// The last of them, as a commit names it.
+    last: Option<Stamped>,
+}
+
+impl Consumed {
+    fn of(taken: &Taken) -> Self {
+        let last = taken.entries.last();
+        let named = |(stamp, bytes): &Stamped| (*stamp, bytes[..bytes.len().min(NAMED_BYTES_MAX)].to_vec());
+        Self { count: taken.entries.len() as u64, last: last.map(named) }
     }
 }
 

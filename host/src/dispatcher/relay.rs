@@ -8,6 +8,7 @@ use std::{
 use quest_engine::{
     model::Entry,
     partition::{BROADCAST_LOG, Outgoing, Partition},
+    planted::{self, Bug},
     record::Record,
 };
 use tokio::time::Instant;
@@ -55,7 +56,8 @@ impl Relays {
         outgoing: &Outgoing,
     ) -> Result<Carried> {
         let destination = outgoing.destination;
-        if destination != BROADCAST_LOG && !self.compared.contains(&destination) {
+        let is_compared = self.compared.contains(&destination) || planted::is(Bug::RelayNotCompared);
+        if destination != BROADCAST_LOG && !is_compared {
             // Both ends compare first: what the destination has beyond all that earlier owners can have sent is of commits that this
             // partition's store lost, and must not be taken for what is sent now.
             let nothing = Outgoing { entries: Vec::new(), ..outgoing.clone() };
@@ -63,7 +65,13 @@ impl Relays {
             self.compared.insert(destination);
             if let Sent::Elsewhere { next } = sent {
                 let is_known = (outgoing.first + 1..=partition.relay_found(destination)).contains(&next);
+                if is_known {
+                    partition.relay_compared(destination);
+                }
                 return Ok(settle(number, partition, outgoing, next, is_known));
+            }
+            if partition.relay_compared(destination) {
+                return Ok(Carried::Some);
             }
         }
         let sent = match destination {

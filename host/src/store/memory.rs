@@ -23,7 +23,7 @@ use super::{
     Accept, AcceptBounds, Acceptance, BELLS_MAX, Bell, Commit, Committed, DEFAULT_IDS_WINDOW_MS, Grant, Log, Member,
     PartitionId, Read, Relay, Relayed, Reply, Report, Result, Store, Taken, Token,
     ordered::{
-        Machine,
+        Machine, layout,
         pairs::{Overlay, PairsMut},
     },
 };
@@ -90,6 +90,22 @@ impl Memory {
         let mut state = self.state.lock();
         state.pairs = snapshot;
         state.machine.recount();
+    }
+
+    /// Puts one partition back to a snapshot and leaves the others, as a failover of one node of a cluster would; its lease stays.
+    pub fn restore_partition(&self, partition: PartitionId, snapshot: &BTreeMap<Vec<u8>, Vec<u8>>) {
+        let from = layout::prefix(partition);
+        let within = |pair: &(&Vec<u8>, &Vec<u8>)| pair.0.starts_with(&from);
+        let State { machine, pairs } = &mut *self.state.lock();
+        machine.recount();
+        pairs.retain(|key, _| !key.starts_with(&from));
+        let restored = snapshot.range(from.clone()..).take_while(within);
+        pairs.extend(restored.map(|(key, value)| (key.clone(), value.clone())));
+    }
+
+    /// Ends all leases, as a server that comes back without them would.
+    pub fn revoke_leases(&self) {
+        self.state.lock().machine.revoke_all();
     }
 
     /// One step: all of its changes or, after an error, none.

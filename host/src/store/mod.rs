@@ -181,6 +181,9 @@ pub struct Commit {
     pub previous: String,
     /// How many inbox entries were ever consumed once this is applied.
     pub consumed: u64,
+    /// The last entry that it consumes: its stamp, and how its bytes begin. A store that was put back may have another one under that
+    /// number. Not compared if none.
+    pub last: Option<Stamped>,
     /// For each context, how many of its entries are waiting no more (they leave the context's count).
     pub settled: Vec<(String, u64)>,
     /// The writes, in order.
@@ -198,7 +201,7 @@ pub enum Committed {
     AlreadyApplied,
     /// The token is not the owner's any more; nothing was done.
     Fenced,
-    /// The predecessor is not the store's last commit, or the store has consumed more than it: it was rolled back, or somebody else wrote. Nothing was done.
+    /// The predecessor is not the store's last commit, the store has consumed more than it, or has other entries: it was rolled back, or somebody else wrote. Nothing was done.
     Diverged {
         /// The id that the store has.
         head: String,
@@ -362,7 +365,8 @@ pub trait Store: Send + Sync + 'static {
         bounds: AcceptBounds,
     ) -> Result<Vec<Acceptance>>;
 
-    /// Takes the lease of a partition that nobody holds; none if somebody does. `ttl_ms` counts by the store's clock.
+    /// Takes the lease of a partition that nobody holds; none if somebody does. `ttl_ms` counts by the store's clock. The nonce of whoever
+    /// holds it gets the same token again, with where the partition stands now.
     async fn acquire(&self, partition: PartitionId, nonce: u64, ttl_ms: u64) -> Result<Option<Grant>>;
 
     /// Prolongs leases; for each, whether it is still held.
@@ -386,7 +390,7 @@ pub trait Store: Send + Sync + 'static {
     /// How many entries stand in each of these inboxes; one call for all.
     async fn waiting(&self, partitions: &[PartitionId]) -> Result<Vec<u64>>;
 
-    /// Applies a commit, whole or not at all: token, predecessor and consumed count are checked before anything is written.
+    /// Applies a commit, whole or not at all: token, predecessor, consumed count and last entry are checked before anything is written.
     async fn commit(&self, partition: PartitionId, token: Token, commit: Commit) -> Result<Committed>;
 
     /// Reads a partition's committed state, all at one moment.

@@ -9,6 +9,7 @@ use crate::{
     action::Variables,
     keys,
     model::Millis,
+    planted::{self, Bug},
     record::{Instance, Record, Timer, Waiting},
     write::Write,
 };
@@ -107,7 +108,7 @@ impl Context {
 
     /// The instance of `quest`, if it is the one meant.
     pub(super) fn living(&self, quest: &str, instance: &str) -> Option<&Live> {
-        self.instances.get(quest).filter(|live| live.record.id == instance)
+        self.instances.get(quest).filter(|live| live.record.id == instance || planted::is(Bug::SkipInstanceCheck))
     }
 
     /// An instance's timers as an action sees them.
@@ -290,6 +291,9 @@ impl Context {
         for quest in &dirty.held {
             let key = keys::held(name, quest);
             writes.push(Write::Delete { key: key.clone() });
+            if planted::is(Bug::HeldInMemory) {
+                continue;
+            }
             let held = self.instances.get(quest).into_iter().flat_map(|live| &live.held);
             writes.extend(held.map(|waiting| Write::ListAppend { key: key.clone(), value: waiting.to_bytes() }));
         }

@@ -6,6 +6,7 @@ use super::{Batch, Partition};
 use crate::{
     keys,
     model::Entry,
+    planted::{self, Bug},
     record::{Record, RelayCursor},
     write::Write,
 };
@@ -35,12 +36,17 @@ pub(super) struct Outbox {
     trimmed: u64,
     /// The number behind all that earlier owners can have sent: as it was found stored.
     found: u64,
+    /// Whether the destination was found where this stream can have brought it.
+    compared: bool,
 }
 
 impl Outbox {
-    pub(super) fn load(cursor: RelayCursor, entries: Vec<Vec<u8>>) -> Self {
-        let found = cursor.next;
-        Self { cursor, entries: entries.into(), appended: 0, trimmed: 0, found }
+    pub(super) fn load(mut cursor: RelayCursor, entries: Vec<Vec<u8>>) -> Self {
+        if planted::is(Bug::RelayNumbersReused) {
+            (cursor.first, cursor.next) = (0, entries.len() as u64);
+        }
+        let found = cursor.unsent.unwrap_or(cursor.next);
+        Self { cursor, entries: entries.into(), appended: 0, trimmed: 0, found, compared: false }
     }
 
     pub(super) fn len(&self) -> usize {
@@ -68,6 +74,18 @@ impl Partition {
         self.outboxes.get(&destination).map_or(0, |outbox| outbox.found)
     }
 
+    /// The destination stands where this stream can have brought it. Whether that must be committed before anything is sent: or the next
+    /// owner would take what was sent for what this partition's store lost.
+    pub fn relay_compared(&mut self, destination: u16) -> bool {
+        let Some(outbox) = self.outboxes.get_mut(&destination) else { return false };
+        outbox.compared = true;
+        let is_stored = outbox.cursor.unsent.take().is_some();
+        if is_stored {
+            self.dirty.insert(keys::RELAYS);
+        }
+        is_stored
+    }
+
     /// The destination has everything below `next`; the next commit drops it here. Gives how many entries were dropped.
     pub fn relayed(&mut self, destination: u16, next: u64) -> u64 {
         let Some(outbox) = self.outboxes.get_mut(&destination) else { return 0 };
@@ -87,7 +105,8 @@ impl Partition {
         let sequence = self.next_sequence();
         let stream = format!("{}-{sequence}", self.nonce);
         let Some(outbox) = self.outboxes.get_mut(&destination) else { return };
-        outbox.cursor = RelayCursor { stream, first: 0, next: outbox.entries.len() as u64 };
+        outbox.cursor = RelayCursor { stream, first: 0, next: outbox.entries.len() as u64, unsent: None };
+        outbox.compared = true;
         self.dirty.insert(keys::RELAYS);
     }
 
@@ -99,9 +118,14 @@ impl Partition {
     pub(super) fn send_out(&mut self, destination: u16, entry: &Entry) {
         let nonce = self.nonce.clone();
         let outbox = self.outboxes.entry(destination).or_insert_with(|| Outbox {
-            cursor: RelayCursor { stream: nonce, first: 0, next: 0 },
+            cursor: RelayCursor { stream: nonce, ..RelayCursor::default() },
+            compared: true,
             ..Outbox::default()
         });
+        // The log is not compared: it knows each entry by its id.
+        if !outbox.compared && destination != BROADCAST_LOG {
+            outbox.cursor.unsent.get_or_insert(outbox.found);
+        }
         outbox.entries.push_back(entry.to_bytes());
         outbox.cursor.next += 1;
         outbox.appended += 1;

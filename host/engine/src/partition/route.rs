@@ -29,7 +29,7 @@ impl Partition {
                 let name = name.clone().unwrap_or_default();
                 match context.instances.get(quest) {
                     None => self.ignore(&waiting, "not-active", "the context does not have this quest"),
-                    Some(live) if instance.as_ref().is_some_and(|meant| *meant != live.record.id) => {
+                    Some(_) if instance.as_ref().is_some_and(|meant| context.living(quest, meant).is_none()) => {
                         self.ignore(&waiting, "instance-gone", "the instance that it was meant for was removed");
                     }
                     Some(live) => {

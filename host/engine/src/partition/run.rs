@@ -6,6 +6,7 @@ use super::{Happened, Happening, Partition, context::Context, retry};
 use crate::{
     action::{Changes, Export, Failure, FailureKind, Invocation, LogLine, Ran, Seed},
     model::{Body, Cause, Entry, Millis, Outcome, QuestDefinition, Value},
+    planted::{self, Bug},
     record::{Held, Waiting},
 };
 
@@ -52,7 +53,7 @@ impl Partition {
             let entry = context.next_stamp();
             // A timer comes after every entry stamped at or before its due time.
             if let Some((key, due)) = due
-                && entry.is_none_or(|stamp| due < stamp)
+                && entry.is_none_or(|stamp| due < stamp || planted::is(Bug::TimerBeforeEarlierEvent))
             {
                 self.fire(name, context, key, due);
             } else if let Some(waiting) = context.pop_next() {

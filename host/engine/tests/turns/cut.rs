@@ -4,10 +4,12 @@ use std::{collections::BTreeMap, sync::Arc};
 
 use quest_engine::{
     action::{Changes, Effect, Ran},
+    keys,
     limits::EngineLimits,
     model::{Body, Catalog, Command, Entry, QuestDefinition, Value, partition_of},
-    partition::{LoadedContext, Partition, Start, Turn},
-    record::{Held, Instance, RelayCursor, Timer},
+    partition::{Batch, LoadedContext, Partition, Start, Turn},
+    record::{Held, Instance, Record as _, RelayCursor, Timer},
+    write::Write,
 };
 
 use crate::world::quest;
@@ -76,12 +78,21 @@ fn an_upgrade_that_takes_a_whole_turn_is_followed_by_its_action() {
     assert_eq!(runs, ["a.upgrade", "a.x"]);
 }
 
+/// The positions of relays that a batch stores.
+fn relays(batch: &Batch) -> BTreeMap<u16, RelayCursor> {
+    let stored = batch.writes.iter().find_map(|write| match write {
+        Write::HashSet { field, value, .. } if field == keys::RELAYS.as_bytes() => Some(value),
+        _ => None,
+    });
+    BTreeMap::from_bytes(stored.unwrap()).unwrap()
+}
+
 #[test]
 fn what_a_destination_has_of_lost_commits_is_not_taken_for_what_is_sent_now() {
     let there = (0..).map(|n| format!("c{n}")).find(|context| partition_of(context, 2) == 1).unwrap();
     let here = (0..).map(|n| format!("c{n}")).find(|context| partition_of(context, 2) == 0).unwrap();
     // The store was rolled back to number 8; before that, the destination had been sent more.
-    let cursor = RelayCursor { stream: "old".to_owned(), first: 8, next: 8 };
+    let cursor = RelayCursor { stream: "old".to_owned(), first: 8, next: 8, unsent: None };
     let outboxes = BTreeMap::from([(1, (cursor, Vec::new()))]);
     let mut partition = partition(Start { outboxes, ..Start::default() }, 2);
     partition.load(here.clone(), instance(1));
@@ -91,8 +102,17 @@ fn what_a_destination_has_of_lost_commits_is_not_taken_for_what_is_sent_now() {
         let effects = vec![Effect::Emit { context: there.clone(), name: "z".to_owned(), payload: Value::Null }];
         partition.complete(Ran { result: Ok(Changes { effects, ..Changes::default() }), logs: Vec::new() });
     }
-    partition.finish();
+    let stored = relays(&partition.finish());
     assert_eq!(partition.relay_found(1), 8, "the new entry, number 8, is none that an earlier owner can have sent");
+    // Nor can this owner, which ends before it has compared. The next one compares, and stores that before it sends.
+    let entries = partition.outgoing(10).remove(0).entries;
+    let outboxes = stored.into_iter().map(|(destination, cursor)| (destination, (cursor, entries.clone()))).collect();
+    let mut next = crate::cut::partition(Start { outboxes, ..Start::default() }, 2);
+    assert_eq!(next.relay_found(1), 8);
+    assert!(next.relay_compared(1) && next.has_unsaved());
+    next.begin(Turn { now: 101, horizon: 101, ..Turn::default() });
+    assert_eq!(relays(&next.finish())[&1].unsent, None);
+    assert!(!next.relay_compared(1), "stored already");
     partition.restart_relay(1);
     let outgoing = partition.outgoing(10);
     assert_eq!((outgoing[0].first, outgoing[0].entries.len()), (0, 1));

@@ -106,7 +106,8 @@ impl Own {
             }
             let (id, previous) = (format!("{}-{consumed}", grant.token), head);
             head = id.clone();
-            let commit = self.commit(id, previous, consumed, count);
+            let last = taken.entries.last().cloned();
+            let commit = Commit { last, ..self.commit(id, previous, consumed, count) };
             match store.commit(self.partition, grant.token, commit).await? {
                 Committed::Applied => consumed += count,
                 other => bail!("a commit of the measurement came to {other:?}"),
@@ -129,7 +130,7 @@ impl Own {
         };
         let writes = settled.keys().map(set).collect();
         let settled = settled.into_iter().map(|(context, count)| (context.to_owned(), count)).collect();
-        Commit { id, previous, consumed: consumed + count, settled, writes, accept: Vec::new() }
+        Commit { id, previous, consumed: consumed + count, settled, writes, ..Commit::default() }
     }
 }
 

@@ -2,7 +2,10 @@
 //!
 //! Must not know: leases, what an entry holds. The Lua twin of [`decide`] is `redis/lua/accept.lua`; the differential test holds them together.
 
-use quest_engine::model::Millis;
+use quest_engine::{
+    model::Millis,
+    planted::{self, Bug},
+};
 
 use super::{
     counts::Counts,
@@ -68,7 +71,7 @@ pub struct Situation<'a> {
 
 /// Whether an entry may come in. Pure; the order of the checks is part of the contract.
 pub fn decide(entry: &Accept, at: &Situation<'_>, bounds: &AcceptBounds, rule: Rule) -> Acceptance {
-    match at.known {
+    match at.known.filter(|_| !planted::is(Bug::DedupeDropped)) {
         Some((stamp, _)) if stamp.saturating_add(at.ids_window_ms) <= at.stamp => {}
         Some((stamp, digest)) if digest == entry.digest => return Acceptance::Duplicate { stamp },
         Some(_) => return Acceptance::Conflict,

@@ -2,16 +2,20 @@
 //!
 //! Must not know: who holds a lease (that is checked before), what a write means.
 
-use quest_engine::{model::Millis, write::Write};
+use quest_engine::{
+    model::Millis,
+    planted::{self, Bug},
+    write::Write,
+};
 
 use super::{
     accept::{Inbox, Rule, keys},
     counts::Counts,
     layout::{damaged, name, number},
     pairs::{Pairs, PairsMut},
-    segments::Numbers,
+    segments::{Numbers, entry},
 };
-use crate::store::{AcceptBounds, Acceptance, Commit, Committed, PartitionId, Relay, Relayed, Result};
+use crate::store::{AcceptBounds, Acceptance, Commit, Committed, PartitionId, Relay, Relayed, Result, Stamped};
 
 /// Bounds that no entry reaches: those of a commit.
 const UNBOUNDED: AcceptBounds =
@@ -26,6 +30,8 @@ pub struct Standing<'a> {
     pub consumed: u64,
     /// Entries ever accepted.
     pub accepted: u64,
+    /// The last entry that the commit would consume, if it is there.
+    pub last: Option<&'a Stamped>,
 }
 
 /// Whether a commit (of the owner) fits; none if it is to be applied. Pure.
@@ -33,7 +39,12 @@ pub fn judge(commit: &Commit, at: Standing<'_>) -> Option<Committed> {
     if at.head == commit.id {
         return Some(Committed::AlreadyApplied);
     }
-    let fits = at.head == commit.previous && (at.consumed..=at.accepted).contains(&commit.consumed);
+    let follows = at.head == commit.previous || planted::is(Bug::SkipPredecessorCheck);
+    let has_read =
+        commit.last.as_ref().filter(|_| !planted::is(Bug::LastEntryNotCompared)).is_none_or(|(stamp, begins)| {
+            at.last.is_some_and(|(at_stamp, bytes)| at_stamp == stamp && bytes.starts_with(begins))
+        });
+    let fits = follows && has_read && (at.consumed..=at.accepted).contains(&commit.consumed);
     (!fits).then(|| Committed::Diverged { head: at.head.to_owned() })
 }
 
@@ -52,8 +63,12 @@ pub fn commit(
     now: Millis,
     ids_window_ms: u64,
 ) -> Result<Committed> {
-    let Numbers { first: consumed, next: accepted, .. } = Numbers::read(pairs, partition)?;
-    if let Some(refusal) = judge(commit, Standing { head: &head(pairs, partition)?, consumed, accepted }) {
+    let numbers = Numbers::read(pairs, partition)?;
+    let Numbers { first: consumed, next: accepted, .. } = numbers;
+    let last = commit.consumed.checked_sub(1).filter(|number| commit.last.is_some() && *number >= consumed);
+    let last = last.map(|number| entry(pairs, partition, numbers, number)).transpose()?.flatten();
+    let standing = Standing { head: &head(pairs, partition)?, consumed, accepted, last: last.as_ref() };
+    if let Some(refusal) = judge(commit, standing) {
         return Ok(refusal);
     }
     counts.settle(pairs, partition, commit.consumed, &commit.settled)?;

@@ -35,6 +35,11 @@ pub fn name(partition: PartitionId, key: &str) -> Name<'_> {
     Name { partition, key }
 }
 
+/// What all keys of a partition begin with.
+pub fn prefix(partition: PartitionId) -> Vec<u8> {
+    [&[1], partition.to_be_bytes().as_slice()].concat()
+}
+
 /// A key outside of all partitions.
 pub fn global(key: &str) -> Vec<u8> {
     let mut bytes = vec![0];

@@ -12,7 +12,7 @@ use super::{
     layout::{damaged, name, number},
     pairs::{Pairs, PairsMut},
 };
-use crate::store::{PartitionId, Result};
+use crate::store::{PartitionId, Result, Stamped};
 
 /// Entries of one segment: one that is consumed in part is read again from its beginning.
 const ENTRIES_MAX: usize = 256;
@@ -161,6 +161,20 @@ fn split<'a>(number: u64, rest: &mut &'a [u8]) -> Option<Stored<'a>> {
     Some(Stored { number, stamp, context, bytes })
 }
 
+/// One entry, if it is there.
+pub fn entry(pairs: &dyn Pairs, partition: PartitionId, numbers: Numbers, wanted: u64) -> Result<Option<Stamped>> {
+    let mut segments = Reader::new(pairs, partition, numbers, wanted);
+    while let Some((base, bytes)) = segments.next()?.filter(|(base, _)| *base <= wanted) {
+        for found in entries(base, &bytes) {
+            let found = found?;
+            if found.number == wanted {
+                return Ok(Some((found.stamp, found.bytes.to_vec())));
+            }
+        }
+    }
+    Ok(None)
+}
+
 /// Drops the entries below `upto`, and tells of each whose it was.
 pub fn consume(
     pairs: &mut dyn PairsMut,
@@ -246,6 +260,9 @@ mod tests {
             assert_eq!(contexts, (first..upto).map(|number| format!("c{number}")).collect::<Vec<_>>());
             first = upto;
             let from = first + rng.u64(0..=(next - first));
+            let numbers = Numbers::read(&pairs, 0).expect("numbers");
+            let one = entry(&pairs, 0, numbers, from).expect("read").map(|(stamp, _)| stamp);
+            assert_eq!(one, (from < next).then_some(from), "stamps are numbers here");
             assert_eq!(there(&pairs, from), (from..next).collect::<Vec<_>>());
         }
         consume(&mut pairs, 0, u64::MAX, |_| {}).expect("consumed");

@@ -226,7 +226,8 @@ impl Redis {
         let settled = encode::settled(commit);
         let mut call = Call::new(&connection::COMMIT, &keys.list);
         call.arg(token.to_string()).arg(&commit.id).arg(&commit.previous).arg(commit.consumed);
-        call.arg(self.ids_window_ms).arg(settled.len()).arg(groups.len());
+        let last = commit.last.as_ref().map(|(stamp, begins)| [format!("{stamp}:").as_bytes(), begins].concat());
+        call.arg(self.ids_window_ms).arg(settled.len()).arg(groups.len()).arg(last.unwrap_or_default());
         for (context, count) in settled {
             call.arg(context).arg(count);
         }

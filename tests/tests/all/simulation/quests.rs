@@ -1,17 +1,23 @@
-//! The quest that is simulated: it counts what reaches it, and notices by itself what comes twice, out of order or too early.
+//! The quest that is simulated: it leaves behind what reached it, and notices by itself what comes twice, out of order, too early or to the
+//! wrong instance.
 
 use std::{collections::BTreeMap, sync::Arc};
 
 use quest_engine::{
-    action::{Changes, Effect, Failure, FailureKind, Invocation, Ran, Seed, TimerSet},
-    model::{Catalog, QuestDefinition, Value},
+    action::{Changes, Effect, Export, Failure, FailureKind, Invocation, Ran, Seed, TimerSet},
+    model::{Body, Catalog, Command, QuestDefinition, Value},
 };
 use quest_host::quests::Quests;
 
-use super::store::World;
+use super::{truth::Truth, world::World};
 
 /// The quest's name.
 pub const QUEST: &str = "probe";
+/// The code of what fails as it is meant to.
+pub const STUMBLED: &str = "stumbled";
+
+/// A sentence about what must not be.
+type Wrong = String;
 
 pub struct Probe {
     world: Arc<World>,
@@ -20,72 +26,146 @@ pub struct Probe {
 
 impl Probe {
     pub fn new(world: &Arc<World>) -> Arc<Self> {
-        let on = [("next", "next"), ("plan", "planned"), ("send", "send"), ("poke", "poked"), ("hear", "all")];
+        let events = ["next", "planned", "send", "shout", "stumble", "poked", "all"];
         let mut actions: BTreeMap<String, Vec<String>> =
-            on.iter().map(|(action, event)| ((*action).to_owned(), vec![(*event).to_owned()])).collect();
-        actions.insert("tick".to_owned(), Vec::new());
+            events.iter().map(|event| ((*event).to_owned(), vec![(*event).to_owned()])).collect();
+        actions.extend(["tick", "aimed"].map(|action| (action.to_owned(), Vec::new())));
         let quest = QuestDefinition { name: QUEST.to_owned(), version: 1, actions, ..QuestDefinition::default() };
         Arc::new(Self { world: Arc::clone(world), catalog: Arc::new(Catalog::new([quest])) })
     }
 
     fn run(&self, run: &Invocation) -> Result<Changes, Failure> {
-        let number = |name: &str| match run.variables.get(name) {
-            Some(Value::Integer(number)) => *number,
-            _ => 0,
-        };
-        let set = |name: &str, value: i64| Changes {
-            variables: BTreeMap::from([(name.to_owned(), Some(Value::Integer(value)))]),
-            ..Changes::default()
-        };
-        let payload = match run.payload {
-            Value::Integer(number) => number,
-            _ => 0,
-        };
         // Some first tries fail, and come again.
         if run.attempt < 3
             && Seed::of(&[&run.event_id, &run.action, &run.attempt.to_string()]).next_u64().is_multiple_of(8)
         {
             return Err(Failure { kind: FailureKind::Transient, code: "transient".into(), message: "again".into() });
         }
-        Ok(match run.action.as_str() {
-            "next" => {
-                let last = number("last");
-                if payload != last + 1 {
-                    return Err(wrong(format!("{payload} after {last}")));
-                }
-                set("last", payload)
-            }
-            "plan" => {
-                let due = run.accepted_at + payload as u64;
+        if run.action == "stumble" && self.world.truth().stamp(&run.context, &run.event_id) == Some(run.accepted_at) {
+            return Err(permanent(STUMBLED, "as it was meant to".to_owned()));
+        }
+        // A dead letter, if it is committed. An owner that hung may run an event on state that is past it: its commit is refused.
+        self.handle(run).map_err(|message| permanent("wrong", message))
+    }
+
+    fn handle(&self, run: &Invocation) -> Result<Changes, Wrong> {
+        if run.export == Export::Init {
+            return Ok(set("born", Value::Text(run.event_id.clone())));
+        }
+        match run.action.as_str() {
+            "next" => self.follow(run),
+            "planned" => {
+                let due = run.accepted_at + integer(&run.payload) as u64;
                 let timer = TimerSet { action: "tick".to_owned(), due, payload: Value::Integer(due as i64) };
-                Changes { timers: BTreeMap::from([(format!("t{}", run.event_id), Some(timer))]), ..Changes::default() }
-            }
-            "tick" => {
-                let now = self.world.now();
-                if run.accepted_at != payload as u64 || run.accepted_at > now {
-                    return Err(wrong(format!("a timer of {payload} at {now}")));
-                }
-                let in_time = self.world.accepted_by(&run.context, run.accepted_at);
-                if number("last") < in_time {
-                    return Err(wrong(format!("a timer of {payload} before {in_time}, which was in time")));
-                }
-                set("ticks", number("ticks") + 1)
+                let timers = BTreeMap::from([(run.event_id.clone(), Some(timer))]);
+                Ok(Changes { timers, ..self.follow(run)? })
             }
             "send" => {
-                let emit =
-                    Effect::Emit { context: format!("c{payload}"), name: "poked".to_owned(), payload: Value::Null };
-                Changes { effects: vec![emit], ..Changes::default() }
+                let (context, payload) = (format!("c{}", integer(&run.payload)), Value::Text(run.event_id.clone()));
+                let effects = vec![Effect::Emit { context, name: "poked".to_owned(), payload }];
+                Ok(Changes { effects, ..self.follow(run)? })
             }
-            "poke" => set("pokes", number("pokes") + 1),
-            "hear" => set("heard", number("heard") + 1),
-            _ => Changes::default(),
-        })
+            "shout" => {
+                let payload = Value::Text(run.event_id.clone());
+                let effects = vec![Effect::Broadcast { name: "all".to_owned(), payload }];
+                Ok(Changes { effects, ..self.follow(run)? })
+            }
+            "tick" => self.tick(run),
+            "stumble" => once(run, &format!("stood.{}", run.event_id), false),
+            // What a store that was put back lost may come once more from those who kept it.
+            "poked" | "all" => once(run, &format!("{}.{}", run.action, text(&run.payload)), self.world.was_put_back()),
+            "aimed" if text(&run.payload) == run.instance => Ok(Changes::default()),
+            "aimed" => Err(format!("what was meant for {} reached {}", text(&run.payload), run.instance)),
+            other => Err(format!("nobody calls {other}")),
+        }
+    }
+
+    /// The event must be the one behind the last that this instance handled.
+    fn follow(&self, run: &Invocation) -> Result<Changes, Wrong> {
+        let truth = self.world.truth();
+        let place = truth
+            .place(&run.context, run.accepted_at, &run.event_id)
+            .ok_or_else(|| format!("{} was not accepted at {}", run.event_id, run.accepted_at))?;
+        lives(&truth, run, place, &run.event_id)?;
+        Ok(set("last", Value::Text(run.event_id.clone())))
+    }
+
+    fn tick(&self, run: &Invocation) -> Result<Changes, Wrong> {
+        let (truth, timer, latest) = (self.world.truth(), &run.event_name, self.world.latest());
+        if run.accepted_at > latest {
+            return Err(format!("the timer {timer} of {} at {latest}", run.accepted_at));
+        }
+        let order = truth.of(&run.context);
+        let fired = order.iter().position(|accepted| {
+            let fires =
+                matches!(&accepted.body, Body::Operate(Command::TimerFire { timer: name, .. }) if name == timer);
+            fires && accepted.id == run.event_id
+        });
+        let is_moved = order.iter().any(|accepted| {
+            let Body::Operate(Command::TimerMove { timer: name, due, .. }) = &accepted.body else { return false };
+            name == timer && *due == run.accepted_at
+        });
+        if fired.is_none() && !is_moved && run.accepted_at != integer(&run.payload) as u64 {
+            return Err(format!("the timer {timer} of {} at {}", integer(&run.payload), run.accepted_at));
+        }
+        let planned = order.iter().rposition(|accepted| accepted.id == *timer).unwrap_or(0);
+        let (life, born) = (truth.life(&run.context, planned), variable(run, "born"));
+        if life.is_none_or(|life| life.born != born) {
+            return Err(format!("the timer {timer} came to the life of {born}"));
+        }
+        // Everything that was accepted by then comes before it.
+        let upto = fired.unwrap_or_else(|| order.partition_point(|accepted| accepted.stamp <= run.accepted_at));
+        let last = variable(run, "last");
+        let handled = order.iter().rposition(|accepted| accepted.id == last).map_or(0, |place| place + 1);
+        if handled < upto {
+            lives(&truth, run, upto, &format!("the timer {timer}"))?;
+        }
+        once(run, &format!("tick.{timer}"), false)
     }
 }
 
-/// A dead letter, if it is committed. An owner that hung may run an event on state that is past it: its commit is refused.
-fn wrong(message: String) -> Failure {
-    Failure { kind: FailureKind::Permanent, code: "wrong".to_owned(), message }
+/// What happens at a place of the context's order must meet the instance that lives there, and find all before it handled.
+fn lives(truth: &Truth, run: &Invocation, place: usize, what: &str) -> Result<(), Wrong> {
+    let life = truth.life(&run.context, place).ok_or_else(|| format!("{what} came to a life that is none"))?;
+    let (born, last) = (variable(run, "born"), variable(run, "last"));
+    match (life.born == born, life.last() == last) {
+        (false, _) => Err(format!("{what} was for the life that {} began, and came to that of {born}", life.born)),
+        (true, false) => Err(format!("{what} came after {last:?} instead of {:?}", life.last())),
+        (true, true) => Ok(()),
+    }
+}
+
+/// Leaves a mark that must not be there yet.
+fn once(run: &Invocation, mark: &str, may_repeat: bool) -> Result<Changes, Wrong> {
+    let times = run.variables.get(mark).map_or(0, integer);
+    if times > 0 && !may_repeat { Err(format!("{mark} twice")) } else { Ok(set(mark, Value::Integer(times + 1))) }
+}
+
+fn set(name: &str, value: Value) -> Changes {
+    Changes { variables: BTreeMap::from([(name.to_owned(), Some(value))]), ..Changes::default() }
+}
+
+fn variable<'a>(run: &'a Invocation, name: &str) -> &'a str {
+    run.variables.get(name).map_or("", text)
+}
+
+/// A value's text; empty where it has none.
+pub fn text(value: &Value) -> &str {
+    match value {
+        Value::Text(text) => text,
+        _ => "",
+    }
+}
+
+fn integer(value: &Value) -> i64 {
+    match value {
+        Value::Integer(number) => *number,
+        _ => 0,
+    }
+}
+
+fn permanent(code: &str, message: String) -> Failure {
+    Failure { kind: FailureKind::Permanent, code: code.to_owned(), message }
 }
 
 impl Quests for Probe {

@@ -158,18 +158,28 @@ async fn a_commit_is_checked_before_anything_is_written(store: S) {
         ..Commit::default()
     };
     let diverged = Committed::Diverged { head: "c1".to_owned() };
+    // Of what it consumes it has read something else: the store was put back, and other entries came in.
+    store.accept(1, vec![entry("a", None, "22")], WIDE).await.unwrap();
+    let stamp = store.take(1, grant.token, 1, 9, None).await.unwrap().unwrap().entries[0].0;
+    let read_last = |stamp, begins: &str| Commit { last: Some((stamp, begins.into())), ..next("c1", 2) };
     let mut other = grant.token;
     other.nonce += 1;
     for (token, commit, expected) in [
         (other, next("c1", 1), Committed::Fenced),
         (grant.token, next("c0", 1), diverged.clone()),
         (grant.token, next("c1", 0), diverged.clone()),
-        (grant.token, next("c1", 2), diverged),
+        (grant.token, next("c1", 3), diverged.clone()),
+        (grant.token, read_last(stamp, "23"), diverged.clone()),
+        (grant.token, read_last(stamp, "222"), diverged.clone()),
+        (grant.token, read_last(stamp - 1, "22"), diverged.clone()),
+        (grant.token, Commit { consumed: 1, ..read_last(stamp, "22") }, diverged.clone()),
+        (grant.token, Commit { consumed: 3, ..read_last(stamp, "22") }, diverged),
     ] {
         assert_eq!(store.commit(1, token, commit).await.unwrap(), expected);
     }
     assert_eq!(read(&store, Read::Hash { key: "h".to_owned() }).await, Reply::Fields(vec![]));
-    assert!(store.take(1, grant.token, 1, 9, None).await.unwrap().unwrap().entries.is_empty());
+    assert_eq!(store.take(1, grant.token, 1, 9, None).await.unwrap().unwrap().entries.len(), 1);
+    assert_eq!(store.commit(1, grant.token, read_last(stamp, "2")).await.unwrap(), Committed::Applied);
 }
 
 async fn every_write_and_read(store: S) {
@@ -408,6 +418,12 @@ async fn the_same_acquire_again_is_the_same_grant(store: S) {
     let first = store.acquire(1, 7, 600_000).await.unwrap().unwrap();
     assert_eq!(store.acquire(1, 7, 600_000).await.unwrap(), Some(first.clone()));
     assert_eq!(store.acquire(1, 8, 600_000).await.unwrap(), None);
+    // An owner that asks again is told where the partition stands now.
+    store.accept(1, vec![entry("a", None, "1")], WIDE).await.unwrap();
+    let commit = Commit { id: "c1".to_owned(), consumed: 1, ..Commit::default() };
+    assert_eq!(store.commit(1, first.token, commit).await.unwrap(), Committed::Applied);
+    let now = store.acquire(1, 7, 600_000).await.unwrap().unwrap();
+    assert_eq!((now.token, now.head.as_str(), now.consumed), (first.token, "c1", 1));
     store.release(1, first.token).await.unwrap();
     assert_ne!(store.acquire(1, 7, 600_000).await.unwrap().unwrap().token, first.token);
 }

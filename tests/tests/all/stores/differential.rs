@@ -99,6 +99,8 @@ impl Model {
                     id: if rng.u8(..10) == 0 { self.heads[place].clone() } else { format!("c{at}") },
                     previous: if known { self.heads[place].clone() } else { "odd".to_owned() },
                     consumed: self.consumed[place] + rng.u64(..3),
+                    // Each store stamps by its own clock, so only one that none of them has is the same for all.
+                    last: (rng.u8(..16) == 0).then(|| (1, b"odd".to_vec())),
                     settled: (0..rng.usize(..3)).map(|_| (context(rng), rng.u64(..3))).collect(),
                     writes: (0..rng.usize(..25)).map(|_| write(rng)).collect(),
                     accept: (0..rng.usize(..2)).map(|_| accept(rng)).collect(),

@@ -1,6 +1,6 @@
 -- KEYS: inbox, clock, waiting, ids_order, lease, head, consumed, then those of the writes and of the accepted.
--- ARGV: token, id, previous, consumed, window, number of settled, number of writes, settled (context, count)...,
--- writes (command, key index, number of arguments, arguments)..., accepted entries of six.
+-- ARGV: token, id, previous, consumed, window, number of settled, number of writes, how the last entry begins, settled (context,
+-- count)..., writes (command, key index, number of arguments, arguments)..., accepted entries of six.
 if redis.call('GET', KEYS[5]) ~= ARGV[1] then return { 'fenced' } end
 local head = redis.call('GET', KEYS[6]) or ''
 if head == ARGV[2] then return { 'already' } end
@@ -8,12 +8,17 @@ local before, consumed = tonumber(redis.call('GET', KEYS[7]) or 0), tonumber(ARG
 if head ~= ARGV[3] or consumed < before or consumed - before > redis.call('LLEN', KEYS[1]) then
   return { 'diverged', head }
 end
+local last = ARGV[8]
+if last ~= '' then
+  local there = consumed > before and redis.call('LINDEX', KEYS[1], consumed - before - 1) or ''
+  if string.sub(there, 1, #last) ~= last then return { 'diverged', head } end
+end
 -- All checks are above: from here on nothing refuses.
 if consumed > before then
   redis.call('LTRIM', KEYS[1], consumed - before, -1)
   redis.call('SET', KEYS[7], ARGV[4])
 end
-local a = 8
+local a = 9
 local zero = {}
 for _ = 1, tonumber(ARGV[6]) do
   if redis.call('HINCRBY', KEYS[3], ARGV[a], '-' .. ARGV[a + 1]) <= 0 then zero[#zero + 1] = ARGV[a] end
