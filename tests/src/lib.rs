@@ -2,8 +2,12 @@
 #![allow(clippy::print_stderr)] // Seeds, and what a host said: shown when a test fails.
 
 pub mod guests;
+pub mod load;
 pub mod process;
+pub mod proxy;
 pub mod redact;
+pub mod redis_cluster;
+pub mod redis_sentinel;
 pub mod redis_server;
 pub mod schema;
 

@@ -27,14 +27,21 @@ enum End {
     Diverged,
 }
 
-/// Works a partition until told to stop or until it is another's. Gives its number back.
-pub(super) async fn run(
-    shared: Arc<Shared>,
-    partition: PartitionId,
-    grant: Grant,
-    stop: CancellationToken,
-) -> PartitionId {
+/// Where an owner left a partition.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Left {
+    /// Of its token.
+    pub(super) epoch: u64,
+    /// Inbox entries that were consumed by then, of all owners.
+    pub(super) consumed: u64,
+    /// Whether the owner found, and said, that the store was rolled back.
+    pub(super) regressed: bool,
+}
+
+/// Works a partition until told to stop or until it is another's. Says where it left it.
+pub(super) async fn run(shared: Arc<Shared>, partition: PartitionId, grant: Grant, stop: CancellationToken) -> Left {
     let token = grant.token;
+    let begun = Left { epoch: token.epoch, consumed: grant.consumed, regressed: false };
     let mut owner = match Owner::new(&shared, partition, grant).await {
         Ok(owner) => owner,
         Err(error) => {
@@ -42,10 +49,11 @@ pub(super) async fn run(
             let _ = shared.store.release(partition, token).await;
             // So that a partition that cannot be loaded is not tried in a tight loop.
             tokio::time::sleep(shared.pause(5)).await;
-            return partition;
+            return begun;
         }
     };
     let end = owner.work(&stop).await;
+    let regressed = matches!(end, Ok(End::Diverged));
     match end {
         Ok(End::Stopped) => tracing::debug!(partition, "gave a partition up in order"),
         Ok(End::Lost) => {
@@ -70,7 +78,7 @@ pub(super) async fn run(
     if let Err(error) = shared.store.release(partition, token).await {
         tracing::warn!(partition, %error, "could not give a lease up; it runs out by itself");
     }
-    partition
+    Left { consumed: owner.consumed, regressed, ..begun }
 }
 
 struct Owner<'a> {
@@ -147,6 +155,10 @@ impl<'a> Owner<'a> {
         else {
             return Ok(Turned::End(End::Lost));
         };
+        if taken.head != self.head {
+            // Rolled back, perhaps with nothing new in it: what it holds may lie before where this owner reads on.
+            return Ok(Turned::End(End::Diverged));
+        }
         self.clock = (taken.now, Instant::now());
         let last = taken.entries.last().map(|(stamp, _)| *stamp);
         let horizon = last.filter(|_| taken.behind > 0).unwrap_or(taken.clock);

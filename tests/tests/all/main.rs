@@ -10,6 +10,7 @@ mod codes;
 mod commands;
 mod crashes;
 mod docs;
+mod faults;
 mod hello_c;
 mod modules;
 mod races;

@@ -156,7 +156,7 @@ impl Machine {
         }
         let clock = name(partition, keys::CLOCK).number(pairs)?;
         let behind = next.saturating_sub(from.saturating_add(entries.len() as u64));
-        Ok(Taken { now, clock, behind, entries })
+        Ok(Taken { now, clock, behind, entries, head: change::head(pairs, partition)? })
     }
 
     /// See `Store::waiting`.
