@@ -25,6 +25,8 @@ pub const CONTEXTS: usize = 20;
 const FAILS_EACH: i64 = 16;
 /// Rounds in a request when they are sent again.
 const ROUNDS_AGAIN: usize = 50;
+/// Rounds that the producer may be ahead of what is done: enough for a load, not so many that each wait is for all of them.
+const AHEAD_MAX: i64 = 100;
 
 /// What a producer has sent: rounds, each with a number and a timer for every context.
 #[derive(Debug)]
@@ -160,9 +162,21 @@ impl Traffic {
         self.url.lock().expect("no panic").clone()
     }
 
+    /// Waits while too much waits already; not while nobody can say.
+    fn keep_pace(&self, http: &Http, rounds: i64) {
+        if rounds % (AHEAD_MAX / 10) != 0 {
+            return;
+        }
+        eventually("the hosts keep up", || {
+            let behind = done(http, &self.url(), 0).map_or(0, |(last, _)| rounds - last);
+            (behind < AHEAD_MAX || self.state.load(Ordering::SeqCst) != RUNNING).then_some(())
+        });
+    }
+
     fn produce(&self, rounds: &mut i64) {
         let http = Http::default();
         while self.state.load(Ordering::SeqCst) == RUNNING {
+            self.keep_pace(&http, *rounds);
             *rounds += 1;
             let events = json!(round(*rounds));
             // The same ids until all are accepted: what a well-behaved producer does.

@@ -81,7 +81,13 @@ pub async fn master(address: &Address) -> RedisResult<Client> {
     let settings = server.as_str().into_connection_info()?.redis_settings().clone();
     let of_node = SentinelNodeConnectionInfo::default().set_redis_connection_info(settings).set_tcp_settings(tcp());
     let sentinels = address.nodes.iter().map(String::as_str).collect();
-    SentinelClient::build(sentinels, name.clone(), Some(of_node), SentinelServerType::Master)?.async_get_client().await
+    let mut found = SentinelClient::build(sentinels, name.clone(), Some(of_node), SentinelServerType::Master)?;
+    found.async_get_client().await.map_err(|error| match error.kind() {
+        ErrorKind::MasterNameNotFoundBySentinel => {
+            (error.kind(), "the sentinels know no such master", name.clone()).into()
+        }
+        _ => error,
+    })
 }
 
 async fn connect(address: Address) -> RedisResult<MultiplexedConnection> {
