@@ -14,6 +14,8 @@ use std::{
 use anyhow::{Context as _, Result, bail};
 use tempfile::TempDir;
 
+use crate::DEADLINE;
+
 /// How long a server may take to answer after its start.
 const START_DEADLINE: Duration = Duration::from_secs(20);
 
@@ -130,10 +132,10 @@ impl Drop for RedisServer {
 
 /// Waits until something holds; an error after the deadline.
 pub fn poll(what: &str, mut holds: impl FnMut() -> bool) -> Result<()> {
-    let deadline = Instant::now() + START_DEADLINE;
+    let deadline = Instant::now() + DEADLINE;
     while !holds() {
         if Instant::now() > deadline {
-            bail!("waited {START_DEADLINE:?} for {what}");
+            bail!("waited {DEADLINE:?} for {what}");
         }
         thread::sleep(Duration::from_millis(5));
     }

@@ -90,3 +90,36 @@ impl Address {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::{Address, Kind};
+
+    #[test]
+    fn urls_name_a_server_a_cluster_or_sentinels() {
+        let named = |name: &str, server: &str| Kind::Sentinel { name: name.to_owned(), server: server.to_owned() };
+        for (url, nodes, kind) in [
+            ("redis://u:p@a:1/2", &["redis://u:p@a:1/2"][..], Kind::Single),
+            ("redis-cluster://a:1,b:2/", &["redis://a:1", "redis://b:2"], Kind::Cluster),
+            ("redis-cluster://u:p%40@a:1,b:2", &["redis://u:p%40@a:1", "redis://u:p%40@b:2"], Kind::Cluster),
+            ("redis-sentinel://a:1,b:2/main", &["redis://a:1", "redis://b:2"], named("main", "redis://master/")),
+            ("redis-sentinel://u:p@a:1/main/3", &["redis://a:1"], named("main", "redis://u:p@master/3")),
+            ("redis-sentinel://a:1", &["redis://a:1"], named("", "redis://master/")),
+        ] {
+            let address = Address::parse(url);
+            assert_eq!(
+                (address.nodes, address.kind),
+                (nodes.iter().map(|node| (*node).to_owned()).collect(), kind),
+                "{url}"
+            );
+        }
+    }
+
+    #[test]
+    fn passwords_are_not_shown() {
+        for url in ["redis://u:secret@a:1", "redis-cluster://u:secret@a:1,b:2", "redis-sentinel://u:secret@a:1/main"] {
+            let shown = Address::parse(url).shown();
+            assert!(shown.contains("redis://a:1") && !shown.contains("secret"), "{shown}");
+        }
+    }
+}

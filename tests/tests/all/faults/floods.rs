@@ -84,7 +84,7 @@ fn on_redis(redis: &RedisServer, folder: &Path, partitions: u16) -> (Setup, Open
 /// All that waits is done once and in order, however much it is; memory does not grow with it.
 fn many_wait_at_start((setup, open): &(Setup, Open)) {
     const CONTEXTS: u64 = 1_000;
-    let each = times(20, 1_000);
+    let each = times(50, 1_000);
     let name = |context: u64| format!("u{context}");
     prepare(setup, (0..CONTEXTS).map(name));
     fill(open, (1..=each).flat_map(|n| (0..CONTEXTS).map(move |context| next(&name(context), n))));

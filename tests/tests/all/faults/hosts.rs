@@ -7,6 +7,7 @@ use quest_host_tests::{
     guests::guest,
     load::{Accounts, Traffic},
     process::{Host, Http, Setup},
+    redis_cluster::RedisCluster,
     redis_server::{RedisOptions, RedisServer},
     seed, times,
 };
@@ -46,6 +47,14 @@ fn kill_9_on_the_embedded_store_loses_and_doubles_nothing() {
 fn kill_9_on_redis_loses_and_doubles_nothing() {
     let mut rng = fastrand::Rng::with_seed(seed("kill_9_redis"));
     let redis = RedisServer::start(RedisOptions::default()).unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    killed_under_load(&setup(&redis.url(), folder.path(), 500), &mut rng);
+}
+
+#[test]
+fn kill_9_on_a_redis_cluster_loses_and_doubles_nothing() {
+    let mut rng = fastrand::Rng::with_seed(seed("kill_9_redis_cluster"));
+    let redis = RedisCluster::start(3).unwrap();
     let folder = tempfile::tempdir().unwrap();
     killed_under_load(&setup(&redis.url(), folder.path(), 500), &mut rng);
 }
