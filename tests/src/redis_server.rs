@@ -83,10 +83,16 @@ impl RedisServer {
         stop(&mut self.child);
     }
 
-    /// Shuts it down in order (or finds it dead), and starts it on the same port and folder.
-    pub fn restart(&mut self) -> Result<()> {
+    /// Shuts it down in order, or finds it dead.
+    pub fn shut_down(&mut self) {
+        // It ends without an answer.
         let _ = self.command(&["SHUTDOWN"]);
         stop(&mut self.child);
+    }
+
+    /// Shuts it down in order, and starts it on the same port and folder.
+    pub fn restart(&mut self) -> Result<()> {
+        self.shut_down();
         self.child = spawn(&self.options, self.folder.path(), self.port)?;
         wait(&mut self.child, self.port).with_context(|| log(self.folder.path()))
     }
