@@ -187,9 +187,9 @@ fn full_in_both_directions((setup, _): (Setup, Open)) {
     let small = ["accept.inbox_max=100", "accept.reserve=20", "engine.outbox_max=32"];
     // An event that finds no room is given up after some tries; here it has many, so that all must arrive.
     let patient =
-        ["engine.attempts_max=1000", "engine.retry_base_ms=1", "engine.retry_max_ms=20", "engine.held_max=100000"];
+        ["engine.attempts_max=1000", "engine.retry_base_ms=1", "engine.retry_max_ms=20", "engine.held_max=10000"];
     let setup = small.iter().chain(&patient).fold(setup, |setup, bound| setup.flags(&["--set", bound]));
-    let count = times(2_000, 100_000);
+    let count = times(2_000, 10_000);
     let of = |partition: u16| (0..).map(|n| format!("u{n}")).find(|name| partition_of(name, 2) == partition).unwrap();
     let (one, other) = (of(0), of(1));
     let host = setup.start();
