@@ -3,8 +3,12 @@
 
 pub mod disk;
 pub mod guests;
+pub mod load;
 pub mod process;
+pub mod proxy;
 pub mod redact;
+pub mod redis_cluster;
+pub mod redis_sentinel;
 pub mod redis_server;
 pub mod schema;
 

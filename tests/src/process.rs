@@ -4,7 +4,8 @@ use std::{
     io::{BufRead as _, BufReader, Read as _},
     path::{Path, PathBuf},
     process::{Child, Command, Output, Stdio},
-    sync::mpsc::Receiver,
+    sync::{Arc, Mutex, mpsc::Receiver},
+    thread::JoinHandle,
 };
 
 use serde_json::Value;
@@ -92,13 +93,16 @@ impl Setup {
             panic!("the host did not start: {line}{said}");
         };
         // Read on, so that a talkative host never waits for us; shown when a test fails.
-        std::thread::spawn(move || {
+        let said = Arc::new(Mutex::new(Vec::new()));
+        let heard = Arc::clone(&said);
+        let listener = std::thread::spawn(move || {
             for line in BufReader::new(stderr).lines().map_while(Result::ok) {
                 eprintln!("host: {line}");
+                heard.lock().expect("no panic").push(line);
             }
         });
         let url = hello["listening"].as_str().expect("an address").to_owned();
-        Host { child, url, setup: self.clone() }
+        Host { child, url, setup: self.clone(), said, listener: Some(listener) }
     }
 }
 
@@ -157,9 +161,44 @@ pub struct Host {
     /// Where it listens.
     pub url: String,
     setup: Setup,
+    said: Arc<Mutex<Vec<String>>>,
+    listener: Option<JoinHandle<()>>,
 }
 
 impl Host {
+    /// The lines of its log so far that hold `marker`.
+    pub fn said(&self, marker: &str) -> Vec<String> {
+        let said = self.said.lock().expect("no panic");
+        said.iter().filter(|line| line.contains(marker)).cloned().collect()
+    }
+
+    /// Waits until its log holds `marker`.
+    pub fn says(&self, marker: &str) {
+        eventually(&format!("the host says {marker:?}"), || (!self.said(marker).is_empty()).then_some(()));
+    }
+
+    /// What its health check answers; none while it does not.
+    pub fn health(&self, http: &Http) -> Option<(u16, Value)> {
+        http.get(&format!("{}/v1/health", self.url))
+    }
+
+    /// The most memory that it ever used, in bytes.
+    pub fn peak_memory(&self) -> u64 {
+        let status =
+            std::fs::read_to_string(format!("/proc/{}/status", self.child.id())).expect("the process is there");
+        let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).expect("Linux counts it");
+        line.trim().trim_end_matches(" kB").parse::<u64>().expect("a number") * 1024
+    }
+
+    /// Asks it to end, waits until it has, in order; and gives all that it said.
+    pub fn leave(mut self) -> Vec<String> {
+        self.signal(libc::SIGTERM);
+        let status = eventually("the host drains", || self.child.try_wait().expect("a child"));
+        assert!(status.success(), "a drained host ends well: {status}");
+        self.listener.take().expect("it listens once").join().expect("no panic");
+        self.said("")
+    }
+
     /// A command against this host.
     pub fn command(&self, args: &[&str]) -> Command {
         let mut command = self.setup.command();

@@ -14,8 +14,13 @@ use std::{
 use anyhow::{Context as _, Result, bail};
 use tempfile::TempDir;
 
+use crate::DEADLINE;
+
 /// How long a server may take to answer after its start.
 const START_DEADLINE: Duration = Duration::from_secs(20);
+
+/// The folder of append-only files, within a server's.
+const APPENDED: &str = "appendonlydir";
 
 /// How a server is configured.
 #[derive(Debug, Clone)]
@@ -78,12 +83,45 @@ impl RedisServer {
         stop(&mut self.child);
     }
 
-    /// Shuts it down in order (or finds it dead), and starts it on the same port and folder.
-    pub fn restart(&mut self) -> Result<()> {
+    /// Shuts it down in order, or finds it dead.
+    pub fn shut_down(&mut self) {
+        // It ends without an answer.
         let _ = self.command(&["SHUTDOWN"]);
         stop(&mut self.child);
+    }
+
+    /// Shuts it down in order, and starts it on the same port and folder.
+    pub fn restart(&mut self) -> Result<()> {
+        self.shut_down();
         self.child = spawn(&self.options, self.folder.path(), self.port)?;
         wait(&mut self.child, self.port).with_context(|| log(self.folder.path()))
+    }
+
+    /// A copy of what it has on disk at this moment, as a backup would take it.
+    pub fn copy(&self) -> Result<TempDir> {
+        let copy = tempfile::tempdir()?;
+        copy_all(&self.folder.path().join(APPENDED), copy.path())?;
+        Ok(copy)
+    }
+
+    /// Starts it, after a kill, from a copy: what came after that is lost.
+    pub fn restart_from(&mut self, copy: &TempDir) -> Result<()> {
+        let appended = self.folder.path().join(APPENDED);
+        std::fs::remove_dir_all(&appended)?;
+        copy_all(copy.path(), &appended)?;
+        self.restart()
+    }
+
+    /// Changes its configuration until it is restarted.
+    pub fn set(&self, name: &str, value: &str) -> Result<()> {
+        self.command(&["CONFIG", "SET", name, value]).map(|_| ())
+    }
+
+    /// A number of its INFO.
+    pub fn info(&self, section: &str, name: &str) -> Result<u64> {
+        let info = self.command(&["INFO", section])?;
+        let found = info.lines().find_map(|line| line.trim().strip_prefix(name)?.strip_prefix(':')?.parse().ok());
+        found.with_context(|| format!("INFO {section} has no number {name}"))
     }
 
     /// Sends one command and gives the raw answer's beginning.
@@ -98,62 +136,29 @@ impl Drop for RedisServer {
     }
 }
 
-/// Masters of a cluster that share all slots.
-pub struct RedisCluster {
-    nodes: Vec<RedisServer>,
-}
-
-impl RedisCluster {
-    /// Starts that many masters and waits until each finds the cluster whole.
-    pub fn start(masters: u16) -> Result<Self> {
-        let more = vec!["cluster-enabled yes".to_owned(), "cluster-node-timeout 5000".to_owned()];
-        let options = RedisOptions { more, ..RedisOptions::default() };
-        let nodes = (0..masters).map(|_| RedisServer::start(options.clone())).collect::<Result<Vec<_>>>()?;
-        let first = nodes.first().context("a cluster without nodes")?;
-        for (at, node) in (0u32..).zip(&nodes) {
-            let slot = |at: u32| (16384 * at / u32::from(masters)).to_string();
-            let last = (16384 * (at + 1) / u32::from(masters) - 1).to_string();
-            node.command(&["CLUSTER", "ADDSLOTSRANGE", &slot(at), &last])?;
-            node.command(&["CLUSTER", "SET-CONFIG-EPOCH", &(at + 1).to_string()])?;
-            if at > 0 {
-                node.command(&["CLUSTER", "MEET", "127.0.0.1", &first.port.to_string()])?;
-            }
-        }
-        let known = format!("cluster_known_nodes:{masters}");
-        poll("the cluster to be whole", || {
-            nodes.iter().all(|node| {
-                let info = node.command(&["CLUSTER", "INFO"]).unwrap_or_default();
-                info.contains("cluster_state:ok") && info.contains(&known)
-            })
-        })?;
-        Ok(Self { nodes })
-    }
-
-    /// Its URL, with all nodes.
-    pub fn url(&self) -> String {
-        let hosts: Vec<_> = self.nodes.iter().map(|node| format!("127.0.0.1:{}", node.port)).collect();
-        format!("redis-cluster://{}", hosts.join(","))
-    }
-
-    /// Its nodes.
-    pub fn nodes(&self) -> &[RedisServer] {
-        &self.nodes
-    }
-}
-
 /// Waits until something holds; an error after the deadline.
 pub fn poll(what: &str, mut holds: impl FnMut() -> bool) -> Result<()> {
-    let deadline = Instant::now() + START_DEADLINE;
+    let deadline = Instant::now() + DEADLINE;
     while !holds() {
         if Instant::now() > deadline {
-            bail!("waited {START_DEADLINE:?} for {what}");
+            bail!("waited {DEADLINE:?} for {what}");
         }
         thread::sleep(Duration::from_millis(5));
     }
     Ok(())
 }
 
-fn free_port() -> Result<u16> {
+fn copy_all(from: &Path, to: &Path) -> Result<()> {
+    std::fs::create_dir_all(to)?;
+    for file in std::fs::read_dir(from)? {
+        let file = file?;
+        std::fs::copy(file.path(), to.join(file.file_name()))?;
+    }
+    Ok(())
+}
+
+/// A port that nobody listens on, as far as we know.
+pub(crate) fn free_port() -> Result<u16> {
     loop {
         let port = TcpListener::bind("127.0.0.1:0")?.local_addr()?.port();
         // A cluster's bus listens 10,000 above.
@@ -183,7 +188,8 @@ fn spawn(options: &RedisOptions, folder: &Path, port: u16) -> Result<Child> {
     command.spawn().context("redis-server is not installed; hint: apt-get install redis-server")
 }
 
-fn wait(child: &mut Child, port: u16) -> Result<()> {
+/// Waits until a server answers.
+pub(crate) fn wait(child: &mut Child, port: u16) -> Result<()> {
     let deadline = Instant::now() + START_DEADLINE;
     loop {
         if let Some(status) = child.try_wait()? {
@@ -199,7 +205,8 @@ fn wait(child: &mut Child, port: u16) -> Result<()> {
     }
 }
 
-fn stop(child: &mut Child) {
+/// Kills a server and takes its end.
+pub(crate) fn stop(child: &mut Child) {
     // It may have ended already.
     let _ = child.kill();
     let _ = child.wait();
@@ -209,7 +216,8 @@ fn log(folder: &Path) -> String {
     std::fs::read_to_string(folder.join("redis.log")).unwrap_or_default()
 }
 
-fn command(port: u16, words: &[&str]) -> Result<String> {
+/// Sends one command to a server; the raw answer's beginning.
+pub(crate) fn command(port: u16, words: &[&str]) -> Result<String> {
     let mut stream = TcpStream::connect(("127.0.0.1", port))?;
     stream.set_read_timeout(Some(Duration::from_secs(5)))?;
     let mut text = format!("*{}\r\n", words.len());

@@ -39,9 +39,6 @@ async fn look(shared: &Shared, broadcasts_seen: &mut u64) -> Result<()> {
     for (partition, count) in owned.iter().zip(counts) {
         // A hint that is still up: its owner could not look at the log.
         let may_have_broadcast = shared.broadcasts[usize::from(*partition)].load(Ordering::Acquire);
-        if count > 0 {
-            shared.seen_waiting[usize::from(*partition)].store(true, Ordering::Release);
-        }
         if count > 0 || may_have_broadcast {
             shared.wake(*partition);
         }

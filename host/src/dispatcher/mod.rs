@@ -152,8 +152,6 @@ struct Shared {
     bells: Vec<Notify>,
     /// Whether the broadcast log may have something new; one a partition.
     broadcasts: Vec<AtomicBool>,
-    /// Whether entries were seen waiting; one a partition. An owner that then finds none asks whether the store was put back.
-    seen_waiting: Vec<AtomicBool>,
     /// Limits the turns that run at once.
     turns: Semaphore,
     owned: Mutex<BTreeMap<PartitionId, crate::store::Token>>,
@@ -182,7 +180,6 @@ impl Dispatcher {
             counters: Counters::default(),
             bells: (0..partitions).map(|_| Notify::new()).collect(),
             broadcasts: (0..partitions).map(|_| AtomicBool::new(true)).collect(),
-            seen_waiting: (0..partitions).map(|_| AtomicBool::new(false)).collect(),
             owned: Mutex::default(),
             kept: Mutex::default(),
         });

@@ -1,9 +1,6 @@
 //! The owner of one partition: take, load, run, commit, then act; and rest when there is nothing to do.
 
-use std::{
-    sync::{Arc, atomic::Ordering},
-    time::Duration,
-};
+use std::{sync::Arc, time::Duration};
 
 use futures_util::future::join_all;
 use quest_engine::{
@@ -31,14 +28,21 @@ enum End {
     Diverged,
 }
 
-/// Works a partition until told to stop or until it is another's. Gives its number back.
-pub(super) async fn run(
-    shared: Arc<Shared>,
-    partition: PartitionId,
-    grant: Grant,
-    stop: CancellationToken,
-) -> PartitionId {
+/// Where an owner left a partition.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Left {
+    /// Of its token.
+    pub(super) epoch: u64,
+    /// Inbox entries that were consumed by then, of all owners.
+    pub(super) consumed: u64,
+    /// Whether the owner found, and said, that the store was rolled back.
+    pub(super) regressed: bool,
+}
+
+/// Works a partition until told to stop or until it is another's. Says where it left it.
+pub(super) async fn run(shared: Arc<Shared>, partition: PartitionId, grant: Grant, stop: CancellationToken) -> Left {
     let token = grant.token;
+    let begun = Left { epoch: token.epoch, consumed: grant.consumed, regressed: false };
     let mut owner = match Owner::new(&shared, partition, grant).await {
         Ok(owner) => owner,
         Err(error) => {
@@ -46,7 +50,7 @@ pub(super) async fn run(
             let _ = shared.store.release(partition, token).await;
             // So that a partition that cannot be loaded is not tried in a tight loop.
             tokio::time::sleep(shared.pause(5)).await;
-            return partition;
+            return begun;
         }
     };
     let end = owner.work(&stop).await;
@@ -55,6 +59,7 @@ pub(super) async fn run(
     {
         shared.kept.lock().insert(partition, kept);
     }
+    let regressed = matches!(end, Ok(End::Diverged));
     match end {
         Ok(End::Stopped) => tracing::debug!(partition, "gave a partition up in order"),
         Ok(End::Lost) => {
@@ -79,7 +84,7 @@ pub(super) async fn run(
     if let Err(error) = shared.store.release(partition, token).await {
         tracing::warn!(partition, %error, "could not give a lease up; it runs out by itself");
     }
-    partition
+    Left { consumed: owner.consumed, regressed, ..begun }
 }
 
 struct Owner<'a> {
@@ -157,6 +162,10 @@ impl<'a> Owner<'a> {
         else {
             return Ok(Turned::End(End::Lost));
         };
+        if taken.head != self.head && !planted::is(Bug::NeverLooksBack) {
+            // Rolled back, perhaps with nothing new in it: what it holds may lie before where this owner reads on.
+            return Ok(Turned::End(End::Diverged));
+        }
         self.clock = (taken.now, Instant::now());
         let last = taken.entries.last().map(|(stamp, _)| *stamp);
         let horizon = last.filter(|_| taken.behind > 0).unwrap_or(taken.clock);
@@ -165,13 +174,9 @@ impl<'a> Owner<'a> {
         let catalog = shared.quests.catalog();
         let broadcast = load::broadcast_chunk(shared, self.number, self.state(), &catalog).await?;
         let agenda = self.state().agenda(horizon, pace.turn_due_max);
-        let is_sweeping = self.broom.due_in(shared).is_zero();
         let chores = self.broom.look(shared, self.number, taken.now).await?;
         let is_idle = count == 0 && agenda.is_empty() && broadcast.is_none() && chores.is_empty();
         if is_idle && !self.state().has_unsaved() {
-            if let Some(end) = self.look_back(is_sweeping).await? {
-                return Ok(Turned::End(end));
-            }
             let moved = self.relay().await;
             return Ok(if moved { Turned::Worked } else { Turned::Idle });
         }
@@ -186,7 +191,7 @@ impl<'a> Owner<'a> {
         self.partition = Some(partition);
         if count == 0 && batch.changes_nothing() {
             // Due by the partition's clock, not yet by the store's.
-            return Ok(self.look_back(is_sweeping).await?.map_or(Turned::Idle, Turned::End));
+            return Ok(Turned::Idle);
         }
         if let Some(end) = self.commit(consumed, batch, stop).await? {
             return Ok(Turned::End(end));
@@ -194,32 +199,6 @@ impl<'a> Owner<'a> {
         self.state().evict();
         self.relay().await;
         Ok(Turned::Worked)
-    }
-
-    /// Whether the store is still where this owner left it, if there is reason to ask. A commit tells; but an owner without work makes
-    /// none, while a store that was put back has its work again: entries that this owner does not find, or nothing where something is due.
-    async fn look_back(&mut self, is_sweeping: bool) -> Result<Option<End>> {
-        let seen_waiting = self.shared.seen_waiting[usize::from(self.number)].swap(false, Ordering::AcqRel);
-        let now = self.clock.0;
-        let is_overdue = self.state().next_wake().is_some_and(|at| at < now);
-        let has_reason = seen_waiting || is_sweeping || is_overdue;
-        if !has_reason || planted::is(Bug::NeverLooksBack) {
-            return Ok(None);
-        }
-        let store = &*self.shared.store;
-        // The same call again: the same grant, with where the partition stands now.
-        let lease_ms = self.shared.options.pace.lease_ms;
-        Ok(match store.acquire(self.number, self.token.nonce, lease_ms).await? {
-            Some(grant) if grant.token == self.token => {
-                let stands = (grant.head, grant.consumed) == (self.head.clone(), self.consumed);
-                (!stands).then_some(End::Diverged)
-            }
-            Some(another) => {
-                store.release(self.number, another.token).await?;
-                Some(End::Lost)
-            }
-            None => Some(End::Lost),
-        })
     }
 
     /// Commits a batch, and only then tells of it.

@@ -17,8 +17,11 @@ use tokio::{
 };
 use tokio_util::sync::CancellationToken;
 
-use super::{Shared, owner};
-use crate::store::{Bell, Member, PartitionId, Token};
+use super::{
+    Shared,
+    owner::{self, Left},
+};
+use crate::store::{Bell, Grant, Member, PartitionId, Token};
 
 /// What a host tells the others of itself.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
@@ -35,13 +38,14 @@ struct Held {
     leaving: bool,
 }
 
-type Ended = std::result::Result<(task::Id, PartitionId), JoinError>;
+type Ended = std::result::Result<(task::Id, Left), JoinError>;
 
 /// Owns what is this host's share until `stop`, then gives everything up.
 pub(super) async fn run(shared: Arc<Shared>, stop: CancellationToken) {
     let mut bells = shared.store.bells();
     let period = Duration::from_millis((shared.options.pace.lease_ms / 4).max(50));
-    let mut ownership = Ownership { shared, held: BTreeMap::new(), owners: JoinSet::new(), settled: false };
+    let mut ownership =
+        Ownership { shared, held: BTreeMap::new(), owners: JoinSet::new(), left: BTreeMap::new(), settled: false };
     let mut next_look = Instant::now();
     loop {
         let owners = &mut ownership.owners;
@@ -68,7 +72,9 @@ pub(super) async fn run(shared: Arc<Shared>, stop: CancellationToken) {
 struct Ownership {
     shared: Arc<Shared>,
     held: BTreeMap<PartitionId, Held>,
-    owners: JoinSet<PartitionId>,
+    owners: JoinSet<Left>,
+    /// Where this host left partitions that it owned: a store that is behind that was rolled back.
+    left: BTreeMap<PartitionId, Left>,
     /// Whether the whole share was owned once.
     settled: bool,
 }
@@ -98,6 +104,7 @@ impl Ownership {
             tracing::info!(?partitions, "takes partitions over: they are this host's share and free");
         }
         for (partition, grant) in granted {
+            self.compare(partition, &grant);
             let (token, stop) = (grant.token, CancellationToken::new());
             shared.owned.lock().insert(partition, token);
             shared.broadcasts[usize::from(partition)].store(true, Ordering::Release);
@@ -110,6 +117,25 @@ impl Ownership {
         }
     }
 
+    /// Says so if the store is behind where this host left a partition: it was rolled back while nobody owned it, as a restart from an
+    /// older copy does, whose leases have run out.
+    fn compare(&mut self, partition: PartitionId, grant: &Grant) {
+        let Some(left) = self.left.remove(&partition) else { return };
+        let lost = left.consumed.saturating_sub(grant.consumed);
+        // An epoch grows with each grant.
+        if lost == 0 && grant.token.epoch > left.epoch {
+            return;
+        }
+        if !left.regressed {
+            Shared::count(&self.shared.counters.regressions, 1);
+        }
+        tracing::error!(
+            partition,
+            lost_entries = lost,
+            "store_regressed: the store lost what this host had processed of the partition; what it holds is processed anew"
+        );
+    }
+
     /// An owner ended. One that panicked (a bug of the host) could not give its lease up: that is done here, so that the partition is
     /// taken anew.
     async fn forget(&mut self, ended: Ended) {
@@ -118,10 +144,13 @@ impl Ownership {
         let Some(partition) = found else { return };
         self.shared.owned.lock().remove(&partition);
         let Some(lease) = self.held.remove(&partition) else { return };
-        if let Err(error) = ended {
-            tracing::error!(partition, %error, "a partition's task panicked; the partition is taken anew");
-            if let Err(error) = self.shared.store.release(partition, lease.token).await {
-                tracing::warn!(partition, %error, "could not give its lease up; it runs out by itself");
+        match ended {
+            Ok((_, left)) => _ = self.left.insert(partition, left),
+            Err(error) => {
+                tracing::error!(partition, %error, "a partition's task panicked; the partition is taken anew");
+                if let Err(error) = self.shared.store.release(partition, lease.token).await {
+                    tracing::warn!(partition, %error, "could not give its lease up; it runs out by itself");
+                }
             }
         }
     }

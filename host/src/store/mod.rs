@@ -159,6 +159,8 @@ pub struct Taken {
     pub entries: Vec<Stamped>,
     /// How many more stand behind them.
     pub behind: u64,
+    /// The id of the last commit; empty before the first. Not the owner's last: the store was rolled back under it.
+    pub head: String,
 }
 
 /// A part of the broadcast log.

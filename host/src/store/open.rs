@@ -27,7 +27,7 @@ pub enum Durability {
 /// How a store is opened.
 #[derive(Debug, Clone)]
 pub struct Open {
-    /// `redis://…`, `redis+unix://…` or `redis-cluster://host:port,host:port`; none: the embedded store.
+    /// `redis://…`, `redis+unix://…`, `redis-cluster://host:port,host:port` or `redis-sentinel://host:port,host:port/master`; none: the embedded store.
     pub url: Option<String>,
     /// The embedded store's folder.
     pub data: PathBuf,

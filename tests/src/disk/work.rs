@@ -221,6 +221,7 @@ impl Owner {
             id: format!("c{consumed}"),
             previous: self.head.clone(),
             consumed,
+            last: None,
             settled: vec![(CONTEXT.to_owned(), count)],
             writes,
             accept: Vec::new(),

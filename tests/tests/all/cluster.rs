@@ -1,20 +1,14 @@
 //! Several hosts on one Redis: each event once and in order, whoever comes, goes, hangs or dies.
 
-use std::sync::{
-    Mutex,
-    atomic::{AtomicBool, Ordering},
-};
-
 use quest_host_tests::{
     eventually,
     guests::guest,
-    process::{Host, Http, Setup},
-    redis_server::{RedisCluster, RedisOptions, RedisServer},
-    seed,
+    load::{Accounts, CONTEXTS},
+    process::{Host, Setup},
+    redis_cluster::RedisCluster,
+    redis_server::{RedisOptions, RedisServer},
 };
 use serde_json::{Value, json};
-
-use crate::crashes::{killed_under_load, produce, settled};
 
 fn setup(redis: &RedisServer, folder: &std::path::Path, lease_ms: u64) -> Setup {
     let lease = format!("pace.lease_ms={lease_ms}");
@@ -28,109 +22,22 @@ fn add_all(host: &Host, contexts: usize) {
 }
 
 #[test]
-fn kill_9_on_redis_loses_and_doubles_nothing() {
-    let mut rng = fastrand::Rng::with_seed(seed("kill_9_redis"));
-    let redis = RedisServer::start(RedisOptions::default()).unwrap();
-    let folder = tempfile::tempdir().unwrap();
-    killed_under_load(&setup(&redis, folder.path(), 1_000), 5, &mut rng);
-}
-
-#[test]
-fn three_hosts_share_the_work_and_one_that_hung_past_its_lease_commits_nothing() {
-    let redis = RedisServer::start(RedisOptions::default()).unwrap();
-    let folder = tempfile::tempdir().unwrap();
-    let setup = setup(&redis, folder.path(), 1_000);
-    let hosts = [setup.start(), setup.start(), setup.start()];
-    add_all(&hosts[0], 20);
-    let url = Mutex::new(hosts[0].url.clone());
-    let stop = AtomicBool::new(false);
-    let mut sent = std::collections::BTreeMap::new();
-    let http = Http::default();
-    let last = |context: usize| {
-        let (_, answer) = http.get(&format!("{}/v1/contexts/u{context}/variables", hosts[0].url))?;
-        answer["variables"]["probe"]["last"].as_i64()
-    };
-    let progress = |by: i64| {
-        for context in 0..20 {
-            let before = eventually("an answer", || last(context));
-            eventually("progress of each context", || last(context).filter(|now| *now >= before + by));
-        }
-    };
-    std::thread::scope(|scope| {
-        scope.spawn(|| produce(&url, &stop, &mut sent));
-        progress(5);
-        // Hangs until others have taken its partitions and gone on; then it wakes up with turns half done.
-        hosts[1].signal(libc::SIGSTOP);
-        progress(20);
-        hosts[1].signal(libc::SIGCONT);
-        progress(20);
-        stop.store(true, Ordering::Relaxed);
-    });
-    settled(&http, &hosts[0], &sent);
-    for host in hosts {
-        assert!(host.terminate().success());
-    }
-}
-
-#[test]
-fn a_redis_that_is_killed_and_restarted_loses_and_doubles_nothing() {
-    let options = RedisOptions { appendfsync: "always", ..RedisOptions::default() };
-    let mut redis = RedisServer::start(options).unwrap();
-    let folder = tempfile::tempdir().unwrap();
-    let host = setup(&redis, folder.path(), 2_000).start();
-    add_all(&host, 20);
-    let url = Mutex::new(host.url.clone());
-    let stop = AtomicBool::new(false);
-    let mut sent = std::collections::BTreeMap::new();
-    let http = Http::default();
-    let last = || {
-        let (_, answer) = http.get(&format!("{}/v1/contexts/u0/variables", host.url))?;
-        answer["variables"]["probe"]["last"].as_i64()
-    };
-    std::thread::scope(|scope| {
-        scope.spawn(|| produce(&url, &stop, &mut sent));
-        for _ in 0..3 {
-            let before = eventually("an answer", last);
-            eventually("progress", || last().filter(|now| *now >= before + 10));
-            redis.kill9();
-            let health = || http.get(&format!("{}/v1/health", host.url)).map(|(status, _)| status);
-            eventually("it is told that the store is away", || health().filter(|status| *status == 503));
-            redis.restart().unwrap();
-            eventually("it is told that it is back", || health().filter(|status| *status == 200));
-        }
-        stop.store(true, Ordering::Relaxed);
-    });
-    settled(&http, &host, &sent);
-}
-
-#[test]
 fn hosts_work_on_a_real_redis_cluster() {
     let cluster = RedisCluster::start(3).unwrap();
     let folder = tempfile::tempdir().unwrap();
     let setup = Setup::new(crate::EXE, folder.path(), &[guest("guest-probe")]).flags(&["--store", &cluster.url()]);
     let hosts = [setup.start(), setup.start()];
-    add_all(&hosts[0], 20);
-    let url = Mutex::new(hosts[1].url.clone());
-    let stop = AtomicBool::new(false);
-    let mut sent = std::collections::BTreeMap::new();
-    let http = Http::default();
-    std::thread::scope(|scope| {
-        scope.spawn(|| produce(&url, &stop, &mut sent));
-        eventually("progress", || {
-            let (_, answer) = http.get(&format!("{}/v1/contexts/u0/variables", hosts[0].url))?;
-            answer["variables"]["probe"]["last"].as_i64().filter(|last| *last >= 20)
-        });
+    let mut accounts = Accounts::open(&hosts[0]);
+    accounts.under_load(&hosts[1].url, |traffic| {
+        traffic.progress(20);
         hosts[0].json(&["send", "--event", "counted"]);
-        stop.store(true, Ordering::Relaxed);
     });
-    settled(&http, &hosts[1], &sent);
-    for context in 0..20 {
+    accounts.balance(&hosts[1]);
+    for context in 0..CONTEXTS {
         let counted = || hosts[1].json(&["vars", &format!("u{context}")])["probe"]["n"].as_i64().filter(|n| *n == 1);
         eventually("the broadcast reached it", counted);
     }
-    for host in hosts {
-        assert!(host.terminate().success());
-    }
+    hosts.into_iter().for_each(|host| _ = host.leave());
 }
 
 #[test]
@@ -140,18 +47,10 @@ fn a_drained_host_hands_over_at_once() {
     let folder = tempfile::tempdir().unwrap();
     let setup = setup(&redis, folder.path(), 3_600_000);
     let first = setup.start();
-    add_all(&first, 20);
+    let mut accounts = Accounts::open(&first);
     let second = setup.start();
-    let url = Mutex::new(second.url.clone());
-    let stop = AtomicBool::new(false);
-    let mut sent = std::collections::BTreeMap::new();
-    let http = Http::default();
-    std::thread::scope(|scope| {
-        scope.spawn(|| produce(&url, &stop, &mut sent));
-        assert!(first.terminate().success());
-        stop.store(true, Ordering::Relaxed);
-    });
-    settled(&http, &second, &sent);
+    accounts.under_load(&second.url, |_| first.leave());
+    accounts.balance(&second);
 }
 
 #[test]

@@ -190,7 +190,7 @@ impl Machine {
         }
         let clock = name(partition, keys::CLOCK).number(pairs)?;
         let behind = numbers.next.saturating_sub(from.saturating_add(taken.len() as u64));
-        Ok(Taken { now, clock, behind, entries: taken })
+        Ok(Taken { now, clock, behind, entries: taken, head: change::head(pairs, partition)? })
     }
 
     /// See `Store::waiting`.

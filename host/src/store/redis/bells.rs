@@ -11,7 +11,7 @@ use futures_util::StreamExt as _;
 use tokio::{sync::broadcast, task::JoinSet};
 use tokio_util::sync::CancellationToken;
 
-use super::connection::{Address, client};
+use super::address::Address;
 use crate::store::{BELLS_MAX, Bell, draw_id};
 
 /// Pauses between tries to subscribe: at once after a hiccup, and no flood while the server is away.
@@ -71,7 +71,7 @@ impl Drop for Bells {
 async fn listen(address: &Address, channel: &str, own: &str, told: &broadcast::Sender<Bell>) {
     let mut pause = RETRY_MIN;
     for node in address.nodes.iter().cycle() {
-        match subscribe(node, channel).await {
+        match subscribe(address, node, channel).await {
             Ok(mut messages) => {
                 pause = RETRY_MIN;
                 // What rang while nobody listened is lost: look at everything.
@@ -96,8 +96,8 @@ async fn listen(address: &Address, channel: &str, own: &str, told: &broadcast::S
     }
 }
 
-async fn subscribe(node: &str, channel: &str) -> redis::RedisResult<redis::aio::PubSubStream> {
-    let mut subscription = client(node)?.get_async_pubsub().await?;
+async fn subscribe(address: &Address, node: &str, channel: &str) -> redis::RedisResult<redis::aio::PubSubStream> {
+    let mut subscription = address.listener(node).await?.get_async_pubsub().await?;
     subscription.subscribe(channel).await?;
     Ok(subscription.into_on_message())
 }

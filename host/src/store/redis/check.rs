@@ -11,7 +11,10 @@ use redis::{
     cluster_routing::{MultipleNodeRoutingInfo, RoutingInfo},
 };
 
-use super::connection::{Address, Connection, failed};
+use super::{
+    address::Address,
+    connection::{Connection, failed},
+};
 use crate::store::{Error, Result};
 
 /// What was found, of the weakest server.
@@ -79,7 +82,7 @@ fn judge(known: &HashMap<String, String>, forbidden: bool, address: &Address) ->
             address.shown()
         )));
     }
-    if get("cluster_enabled") == "1" && !address.cluster {
+    if get("cluster_enabled") == "1" && !address.is_cluster() {
         return Err(Error::Unusable(format!(
             "{} is a node of a Redis Cluster; hint: write the URL as redis-cluster://host:port,host:port",
             address.shown()
@@ -118,7 +121,7 @@ fn judge(known: &HashMap<String, String>, forbidden: bool, address: &Address) ->
 /// One answer from each server.
 async fn ask(connection: &Connection, command: redis::Cmd) -> Result<Vec<Value>> {
     match connection {
-        Connection::Single(_) => Ok(vec![connection.send(&command).await?]),
+        Connection::Single(_) | Connection::Sentinel(_) => Ok(vec![connection.send(&command).await?]),
         Connection::Cluster(cluster) => {
             let routing = RoutingInfo::MultiNode((MultipleNodeRoutingInfo::AllMasters, None));
             let value = cluster.clone().route_command(command, routing).await.map_err(failed)?;

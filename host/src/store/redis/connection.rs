@@ -1,8 +1,11 @@
-//! The connection to Redis or to a Redis Cluster, the scripts, and what their errors mean.
+//! The connection to Redis, to whom its sentinels name, or to a Redis Cluster; the scripts, and what their errors mean.
 //!
 //! Must not know: what a script does.
 
-use std::{sync::LazyLock, time::Duration};
+use std::{
+    sync::{Arc, LazyLock},
+    time::Duration,
+};
 
 use redis::{
     Client, Cmd, FromRedisValue, IntoConnectionInfo as _, RedisError,
@@ -12,12 +15,16 @@ use redis::{
     io::tcp::{TcpSettings, socket2},
 };
 
+use super::{
+    address::{Address, Kind},
+    sentinel::Master,
+};
 use crate::store::{Error, Result};
 
 /// How long a connection may take: a store in the same network answers in milliseconds.
-const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
+pub const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
 /// How long an answer may take. Longer than any script runs, shorter than a lease.
-const RESPONSE_TIMEOUT: Duration = Duration::from_secs(5);
+pub const RESPONSE_TIMEOUT: Duration = Duration::from_secs(5);
 /// How long a connection may be silent, with something sent that was not acknowledged, before it counts as dead.
 const SILENCE_MAX: Duration = Duration::from_secs(8);
 /// The longest pause between two tries to connect.
@@ -116,37 +123,6 @@ impl Call {
     }
 }
 
-/// Where the servers are, by the URL.
-#[derive(Debug, Clone)]
-pub struct Address {
-    /// One URL, or one for each known node of a cluster.
-    pub nodes: Vec<String>,
-    /// Whether it is a cluster.
-    pub cluster: bool,
-}
-
-impl Address {
-    /// `redis-cluster://[user:password@]host:port,host:port` is a cluster; anything else is for the client to read.
-    pub fn parse(url: &str) -> Self {
-        let Some(rest) = url.strip_prefix("redis-cluster://") else {
-            return Self { nodes: vec![url.to_owned()], cluster: false };
-        };
-        let (login, hosts) = rest.rsplit_once('@').map_or(("", rest), |(login, hosts)| (login, hosts));
-        let at = if login.is_empty() { "" } else { "@" };
-        let hosts = hosts.trim_end_matches('/').split(',').filter(|host| !host.is_empty());
-        Self { nodes: hosts.map(|host| format!("redis://{login}{at}{host}")).collect(), cluster: true }
-    }
-
-    /// The servers without passwords, for people.
-    pub fn shown(&self) -> String {
-        let shown = self.nodes.iter().map(|node| match (node.split_once("://"), node.rsplit_once('@')) {
-            (Some((scheme, _)), Some((_, host))) => format!("{scheme}://{host}"),
-            _ => node.clone(),
-        });
-        shown.collect::<Vec<_>>().join(", ")
-    }
-}
-
 /// A connection that reconnects by itself; cheap to clone.
 #[derive(Clone)]
 pub enum Connection {
@@ -154,12 +130,17 @@ pub enum Connection {
     Single(ConnectionManager),
     /// A cluster.
     Cluster(ClusterConnection),
+    /// Whom the sentinels name.
+    Sentinel(Arc<Master>),
 }
 
 impl Connection {
     /// Connects.
     pub async fn open(address: &Address) -> Result<Self> {
-        if address.cluster {
+        if matches!(address.kind, Kind::Sentinel { .. }) {
+            return Ok(Self::Sentinel(Arc::new(Master::open(address).await.map_err(opening)?)));
+        }
+        if address.is_cluster() {
             let client = ClusterClient::builder(address.nodes.clone())
                 .connection_timeout(CONNECT_TIMEOUT)
                 .response_timeout(RESPONSE_TIMEOUT)
@@ -196,6 +177,7 @@ impl Connection {
         let value = match self {
             Self::Single(connection) => connection.clone().req_packed_command(command).await?,
             Self::Cluster(connection) => connection.clone().req_packed_command(command).await?,
+            Self::Sentinel(master) => master.send(command).await?,
         };
         Ok(T::from_redis_value(value.extract_error()?)?)
     }
@@ -209,15 +191,20 @@ pub fn client(url: &str) -> redis::RedisResult<Client> {
 
 /// A server that vanishes without a word is noticed in seconds, not when the system's own patience ends after a quarter of an hour.
 /// Commands are small and waited for, so they are sent at once.
-fn tcp() -> TcpSettings {
+pub fn tcp() -> TcpSettings {
     let keepalive = socket2::TcpKeepalive::new().with_time(SILENCE_MAX / 2).with_interval(SILENCE_MAX / 4);
     TcpSettings::default().set_nodelay(true).set_keepalive(keepalive).set_user_timeout(SILENCE_MAX)
 }
 
 fn bad_url(error: RedisError) -> Error {
     Error::Unusable(format!(
-        "{error}; hint: redis://[user:password@]host:port[/database], or redis-cluster://host:port,host:port"
+        "{error}; hint: redis://[user:password@]host:port[/database], redis-cluster://host:port,host:port, or redis-sentinel://host:port,host:port/master"
     ))
+}
+
+/// An error of a first connection: of the URL, or of the server.
+fn opening(error: RedisError) -> Error {
+    if error.kind() == redis::ErrorKind::InvalidClientConfig { bad_url(error) } else { failed(error) }
 }
 
 /// A client's error as the store's.

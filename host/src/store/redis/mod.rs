@@ -1,4 +1,4 @@
-//! The store on Redis 7 or newer, or on a Redis Cluster (URL `redis-cluster://…`).
+//! The store on Redis 7 or newer: one server, whom sentinels name (`redis-sentinel://…`), or a Redis Cluster (`redis-cluster://…`).
 //!
 //! Each method is one Lua script over the keys of one partition, so it is atomic, on a cluster too. In the order that data flows:
 //! [`connection`] sends, [`encode`] says things in arguments, `lua/` does them, [`bells`] tell other hosts, [`ingress`] is the
@@ -6,12 +6,14 @@
 //!
 //! Must not know: what an entry means, what a write is for.
 
+mod address;
 mod bells;
 mod check;
 mod connection;
 mod encode;
 pub mod ingress;
 mod keys;
+mod sentinel;
 
 use std::{
     collections::BTreeMap,
@@ -25,8 +27,9 @@ use redis::Value;
 use tokio::sync::broadcast;
 
 use self::{
+    address::Address,
     bells::Bells,
-    connection::{Address, Call, Connection},
+    connection::{Call, Connection},
     encode::{Keys, number, stamped},
     keys::{BROADCAST, HOSTS, META, Prefix},
 };
@@ -96,7 +99,7 @@ impl Redis {
     /// Removes all that is stored under this store's prefix: for a measurement, which has one of its own. On a cluster, where no one scan
     /// sees all nodes, it does nothing and says false.
     pub async fn erase(&self) -> Result<bool> {
-        if self.address.cluster {
+        if self.address.is_cluster() {
             return Ok(false);
         }
         let mut cursor = "0".to_owned();
@@ -150,7 +153,7 @@ impl Redis {
         let ids: Vec<usize> = entries.iter().map(|entry| keys.ids(entry)).collect();
         let mut call = Call::new(&connection::ACCEPT, &keys.list);
         self.bounds(&mut call, bounds, &bell);
-        call.arg(if self.address.cluster { RESENT_MS } else { 0 });
+        call.arg(if self.address.is_cluster() { RESENT_MS } else { 0 });
         for (entry, ids) in entries.iter().zip(ids) {
             encode::entry(&mut call, ids, entry);
         }
@@ -259,10 +262,10 @@ fn answered<T: Clone>(answers: Vec<Result<T>>, unknown: T) -> Result<Vec<T>> {
 impl Store for Redis {
     async fn check(&self) -> Result<Report> {
         let found = check::look(&self.connection, &self.address).await?;
-        let kind = if self.address.cluster { "Redis Cluster" } else { "Redis" };
+        let kind = if self.address.is_cluster() { "Redis Cluster" } else { "Redis" };
         Ok(Report {
             name: format!("{kind} {} at {}", found.version, self.address.shown()),
-            promise: found.promise,
+            promise: found.promise + self.address.failover(),
             warnings: found.warnings,
             store_id: self.store_id.clone(),
             partitions: self.partitions,
@@ -317,14 +320,14 @@ impl Store for Redis {
         count: u64,
         fence: Option<Millis>,
     ) -> Result<Option<Taken>> {
-        let keys = ["lease", "consumed", "inbox", "clock"].map(|name| self.prefix.key(partition, name));
+        let keys = ["lease", "consumed", "inbox", "clock", "head"].map(|name| self.prefix.key(partition, name));
         let mut call = Call::new(&connection::TAKE, &keys);
         call.arg(token.to_string()).arg(from).arg(count.min(1 << 40));
         call.arg(fence.map_or_else(String::new, |fence| fence.to_string())).arg(TAKE_BYTES_MAX);
-        let taken: Option<(String, String, u64, Vec<Vec<u8>>)> = self.connection.run(&call).await?;
-        let Some((now, clock, behind, entries)) = taken else { return Ok(None) };
+        let taken: Option<(String, String, u64, Vec<Vec<u8>>, String)> = self.connection.run(&call).await?;
+        let Some((now, clock, behind, entries, head)) = taken else { return Ok(None) };
         let entries = entries.into_iter().map(stamped).collect::<Result<_>>()?;
-        Ok(Some(Taken { now: number(&now)?, clock: number(&clock)?, entries, behind }))
+        Ok(Some(Taken { now: number(&now)?, clock: number(&clock)?, entries, behind, head }))
     }
 
     async fn waiting(&self, partitions: &[PartitionId]) -> Result<Vec<u64>> {

@@ -22,6 +22,7 @@ const ACTIONS: &[&str] = &[
     "memory",
     "recursion",
     "log-flood",
+    "log-gibibyte",
     "effect-flood",
     "panic",
     "transient",
@@ -54,6 +55,7 @@ impl Guest for Probe {
         definition::on("count", "counted")?;
         definition::on("next", "next")?;
         definition::on("plan", "planned")?;
+        definition::on("pass-on", "passed")?;
         definition::action("tick")?;
         definition::query("total")
     }
@@ -82,6 +84,11 @@ impl Guest for Probe {
             "plan" => {
                 let Value::Text(name) = current::payload() else { return failed("no-name") };
                 timers::after(&name, "tick", 30, &Value::Null)
+            }
+            // To the context that the payload names: across partitions, if it lies in another.
+            "pass-on" => {
+                let Value::Text(to) = current::payload() else { return failed("no-context") };
+                events::emit(&to, "counted", &Value::Null)
             }
             "tick" => {
                 let ticks = if let Some(Value::Integer(n)) = variables::get("ticks") { n } else { 0 };
@@ -115,6 +122,11 @@ impl Guest for Probe {
                     log::write(log::Level::Info, &format!("line {n} {}", "x".repeat(20_000 * usize::from(n == 0))));
                 }
                 Ok(())
+            }
+            "log-gibibyte" => {
+                let mebibyte = "x".repeat(1 << 20);
+                (0..1024).for_each(|_| log::write(log::Level::Info, &mebibyte));
+                variables::set("logged", &Value::Integer(1024))
             }
             "effect-flood" => {
                 for _ in 0..1_000_000 {

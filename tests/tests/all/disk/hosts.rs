@@ -5,13 +5,13 @@ use std::path::Path;
 use quest_host_tests::{
     disk::fault::{Effect, Fault, Kind, Plan},
     guests::guest,
+    load::{Accounts, round},
     process::{Host, Http, Setup},
     seed, times,
 };
 use serde_json::Value;
 
 use super::FAULTY;
-use crate::crashes::{CONTEXTS, round, settled};
 
 /// A host in `folder`, which meets the fault if there is one.
 fn setup(folder: &Path, durability: &str, fault: Option<Fault>) -> Setup {
@@ -55,7 +55,7 @@ fn stopped(http: &Http, host: &Host, n: i64) {
     };
     let (_, answer) = send(http, host, n);
     let refused = refusals(&answer);
-    assert!(refused.len() == 2 * CONTEXTS && refused.iter().all(is_clear), "{answer}");
+    assert!(refused.len() == round(n).len() && refused.iter().all(is_clear), "{answer}");
     let (status, answer) = http.post(&format!("{}/v1/events", host.url), &round(n)[0]).expect("an answer");
     assert!(status == 503 && is_clear(&&answer["error"]), "{status} {answer}");
     let (status, answer) = http.get(&format!("{}/v1/health", host.url)).expect("an answer");
@@ -68,9 +68,7 @@ fn meet(durability: &str, fault: Fault, is_killed: bool) {
     let folder = tempfile::tempdir().unwrap();
     let http = Http::default();
     let mut host = setup(folder.path(), durability, None).start();
-    for context in 0..CONTEXTS {
-        host.json(&["add", &format!("u{context}"), "probe"]);
-    }
+    Accounts::open(&host);
     assert!(host.terminate().success());
     host = setup(folder.path(), durability, Some(fault)).start();
     let refused = until_refused(&http, &host);
@@ -83,7 +81,7 @@ fn meet(durability: &str, fault: Fault, is_killed: bool) {
     let host = setup(folder.path(), durability, None).start();
     let (status, answer) = send(&http, &host, refused);
     assert_eq!(status, 202, "{answer}");
-    settled(&http, &host, &(0..CONTEXTS).map(|context| (context, refused)).collect());
+    Accounts::after(refused).balance(&host);
 }
 
 #[test]

@@ -3,7 +3,7 @@
 mod cache;
 mod imports;
 mod limits;
-mod odd;
+pub mod odd;
 
 use std::{
     collections::BTreeMap,

@@ -1,4 +1,4 @@
--- KEYS: lease, consumed, inbox, clock. ARGV: token, from, count, fence or '', bytes.
+-- KEYS: lease, consumed, inbox, clock, head. ARGV: token, from, count, fence or '', bytes.
 if redis.call('GET', KEYS[1]) ~= ARGV[1] then return false end
 local now = now_ms()
 local clock = tonumber(redis.call('GET', KEYS[4]) or 0)
@@ -24,4 +24,4 @@ while #entries < count and bytes < bytes_max do
   if #part < limit then break end
 end
 local behind = math.max(0, redis.call('LLEN', KEYS[3]) - offset - #entries)
-return { number_text(now), number_text(clock), behind, entries }
+return { number_text(now), number_text(clock), behind, entries, redis.call('GET', KEYS[5]) or '' }
