@@ -62,7 +62,8 @@ impl Accounts {
         Self { rounds }
     }
 
-    /// Sends rounds of events for as long as `faults` takes: each until it is answered, with its ids, to the host at `url` or to where the traffic is sent then.
+    /// Sends rounds of events for as long as `faults` takes: each until it is answered, with its ids, to the host at `url` or to where
+    /// the traffic is sent then.
     pub fn under_load<T>(&mut self, url: &str, faults: impl FnOnce(&Traffic) -> T) -> T {
         let traffic = Traffic { url: Mutex::new(url.to_owned()), state: AtomicU8::new(RUNNING) };
         thread::scope(|scope| {
@@ -198,7 +199,10 @@ impl Traffic {
 
 /// The events of one round.
 pub fn round(n: i64) -> Vec<Value> {
-    let event = |context: usize, name: &str, payload: Value, id: String| json!({"event_name": name, "event_context": format!("u{context}"), "event_payload": payload, "event_id": id});
+    let event = |context: usize, name: &str, payload: Value, id: String| {
+        let context = format!("u{context}");
+        json!({"event_name": name, "event_context": context, "event_payload": payload, "event_id": id})
+    };
     let each = |context: usize| {
         let number = event(context, "next", json!(n), format!("n{n}"));
         [number, event(context, "planned", json!(format!("t{n}")), format!("p{n}"))]

@@ -124,7 +124,8 @@ async fn ask(connection: &Connection, command: redis::Cmd) -> Result<Vec<Value>>
         Connection::Single(_) | Connection::Sentinel(_) => Ok(vec![connection.send(&command).await?]),
         Connection::Cluster(cluster) => {
             let routing = RoutingInfo::MultiNode((MultipleNodeRoutingInfo::AllMasters, None));
-            let value = cluster.clone().route_command(command, routing).await.map_err(failed)?;
+            let asked = cluster.with(async |mut cluster| cluster.route_command(command, routing).await);
+            let value = asked.await.map_err(failed)?;
             match value {
                 Value::Map(of_nodes) => Ok(of_nodes.into_iter().map(|(_, value)| value).collect()),
                 Value::Array(values) => Ok(values),

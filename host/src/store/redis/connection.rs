@@ -7,9 +7,10 @@ use std::{
     time::Duration,
 };
 
+use futures_util::FutureExt as _;
 use redis::{
     Client, Cmd, FromRedisValue, IntoConnectionInfo as _, RedisError,
-    aio::{ConnectionLike as _, ConnectionManager, ConnectionManagerConfig},
+    aio::{ConnectionLike as _, ConnectionManager, ConnectionManagerConfig, MultiplexedConnection},
     cluster::ClusterClient,
     cluster_async::ClusterConnection,
     io::tcp::{TcpSettings, socket2},
@@ -17,7 +18,8 @@ use redis::{
 
 use super::{
     address::{Address, Kind},
-    sentinel::Master,
+    link::Link,
+    sentinel,
 };
 use crate::store::{Error, Result};
 
@@ -129,16 +131,16 @@ pub enum Connection {
     /// One server.
     Single(ConnectionManager),
     /// A cluster.
-    Cluster(ClusterConnection),
+    Cluster(Arc<Link<ClusterConnection>>),
     /// Whom the sentinels name.
-    Sentinel(Arc<Master>),
+    Sentinel(Arc<Link<MultiplexedConnection>>),
 }
 
 impl Connection {
     /// Connects.
     pub async fn open(address: &Address) -> Result<Self> {
         if matches!(address.kind, Kind::Sentinel { .. }) {
-            return Ok(Self::Sentinel(Arc::new(Master::open(address).await.map_err(opening)?)));
+            return Ok(Self::Sentinel(Arc::new(sentinel::open(address).await.map_err(opening)?)));
         }
         if address.is_cluster() {
             let client = ClusterClient::builder(address.nodes.clone())
@@ -148,7 +150,13 @@ impl Connection {
                 .retries(4)
                 .build()
                 .map_err(bad_url)?;
-            return Ok(Self::Cluster(client.get_async_connection().await.map_err(failed)?));
+            // It finds masters that moved by itself. Only should it fall silent, which it did after a failover, is it made anew.
+            let connect = move || {
+                let client = client.clone();
+                async move { client.get_async_connection().await }.boxed()
+            };
+            let link = Link::open(connect, RedisError::is_timeout).await.map_err(failed)?;
+            return Ok(Self::Cluster(Arc::new(link)));
         }
         let node = address.nodes.first().map_or("", String::as_str);
         let config = ConnectionManagerConfig::new()
@@ -176,8 +184,8 @@ impl Connection {
     async fn try_send<T: FromRedisValue>(&self, command: &Cmd) -> std::result::Result<T, RedisError> {
         let value = match self {
             Self::Single(connection) => connection.clone().req_packed_command(command).await?,
-            Self::Cluster(connection) => connection.clone().req_packed_command(command).await?,
-            Self::Sentinel(master) => master.send(command).await?,
+            Self::Cluster(link) => link.send(command).await?,
+            Self::Sentinel(link) => link.send(command).await?,
         };
         Ok(T::from_redis_value(value.extract_error()?)?)
     }

@@ -13,6 +13,7 @@ mod connection;
 mod encode;
 pub mod ingress;
 mod keys;
+mod link;
 mod sentinel;
 
 use std::{

@@ -3,73 +3,23 @@
 //!
 //! Must not know: what is sent.
 
-use futures_util::{
-    FutureExt as _,
-    future::{BoxFuture, Shared},
-};
-use parking_lot::Mutex;
+use futures_util::FutureExt as _;
 use redis::{
-    AsyncConnectionConfig, Client, Cmd, ErrorKind, IntoConnectionInfo as _, RedisError, RedisResult, Value,
-    aio::{ConnectionLike as _, MultiplexedConnection},
+    AsyncConnectionConfig, Client, ErrorKind, IntoConnectionInfo as _, RedisError, RedisResult,
+    aio::MultiplexedConnection,
     sentinel::{SentinelClient, SentinelNodeConnectionInfo, SentinelServerType},
 };
 
 use super::{
     address::{Address, Kind},
     connection::{CONNECT_TIMEOUT, RESPONSE_TIMEOUT, tcp},
+    link::Link,
 };
 
-/// The connection to whoever is master. All callers share one, and one search for it.
-pub struct Master {
-    address: Address,
-    link: Mutex<Link>,
-}
-
-/// A connection, or the search for one; and its number, so that a late failure of an old one does not end the next.
-#[derive(Clone)]
-struct Link {
-    number: u64,
-    connecting: Shared<BoxFuture<'static, RedisResult<MultiplexedConnection>>>,
-}
-
-impl Link {
-    fn new(number: u64, address: Address) -> Self {
-        Self { number, connecting: connect(address).boxed().shared() }
-    }
-}
-
-impl Master {
-    /// Finds the master and connects.
-    pub async fn open(address: &Address) -> RedisResult<Self> {
-        let link = Link::new(0, address.clone());
-        link.connecting.clone().await?;
-        Ok(Self { address: address.clone(), link: Mutex::new(link) })
-    }
-
-    /// Sends one command, once: whether a command whose answer was lost was done is for the caller to find out.
-    pub async fn send(&self, command: &Cmd) -> RedisResult<Value> {
-        let Link { number, connecting } = self.link.lock().clone();
-        let mut connection = match connecting.await {
-            Ok(connection) => connection,
-            Err(error) => {
-                self.search_after(number);
-                return Err(error);
-            }
-        };
-        let answer = connection.req_packed_command(command).await.and_then(Value::extract_error);
-        if answer.as_ref().is_err_and(is_elsewhere) {
-            self.search_after(number);
-        }
-        answer
-    }
-
-    /// Searches anew, unless that was done since connection `number` was the one in use.
-    fn search_after(&self, number: u64) {
-        let mut link = self.link.lock();
-        if link.number == number {
-            *link = Link::new(number + 1, self.address.clone());
-        }
-    }
+/// A connection to whoever is master.
+pub async fn open(address: &Address) -> RedisResult<Link<MultiplexedConnection>> {
+    let address = address.clone();
+    Link::open(move || connect(address.clone()).boxed(), is_elsewhere).await
 }
 
 /// A client of the master of this moment.
