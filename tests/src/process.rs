@@ -184,9 +184,18 @@ impl Host {
 
     /// The most memory that it ever used, in bytes.
     pub fn peak_memory(&self) -> u64 {
+        self.memory_line("VmHWM:")
+    }
+
+    /// The memory that it uses now, in bytes.
+    pub fn memory(&self) -> u64 {
+        self.memory_line("VmRSS:")
+    }
+
+    fn memory_line(&self, name: &str) -> u64 {
         let status =
             std::fs::read_to_string(format!("/proc/{}/status", self.child.id())).expect("the process is there");
-        let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).expect("Linux counts it");
+        let line = status.lines().find_map(|line| line.strip_prefix(name)).expect("Linux counts it");
         line.trim().trim_end_matches(" kB").parse::<u64>().expect("a number") * 1024
     }
 

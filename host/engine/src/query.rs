@@ -124,7 +124,7 @@ mod tests {
         definition.queries.push("total".to_owned());
         definition.actions.insert("upgrade".to_owned(), Vec::new());
         let (id, held) = ("i".to_owned(), None);
-        let instance = Instance { id, version: written, added: 1, added_at: 1, starting, held };
+        let instance = Instance { id, version: written, added: 1, added_at: 1, starting, held, has_timers: false };
         let question = Question {
             definition: &definition,
             instance: &instance,

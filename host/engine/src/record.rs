@@ -40,6 +40,8 @@ pub struct Instance {
     pub starting: bool,
     /// Set while a delivery failed transiently: later ones wait behind it.
     pub held: Option<Held>,
+    /// Whether it has timers: if no instance of a context has, its timers need not be looked for.
+    pub has_timers: bool,
 }
 
 /// Why an instance's deliveries wait.

@@ -83,7 +83,7 @@ pub(super) async fn turn(
         entries.iter().map(|(_, entry)| &entry.context).chain(&agenda).chain(shares).cloned().collect();
     let names: Vec<String> = names.into_iter().collect();
     let missing = partition.missing(names.iter().map(String::as_str));
-    for (name, context) in contexts(store, number, missing).await? {
+    for (name, context) in contexts(store, number, partition, missing).await? {
         partition.load(name, context);
     }
     let mut windows = Vec::new();
@@ -173,44 +173,43 @@ pub(super) async fn broadcast_chunk(
     Ok(Some(Chunk { number: number_in_log, entry, quest: Some(quest), contexts, more }))
 }
 
-/// Loads contexts: first what they have, then each instance's variables and what it holds.
+/// Loads contexts: first which instances they have, then what those own. What is known not to be there is not asked for: past the
+/// bound of the cache this is most of an event's cost.
 pub(super) async fn contexts(
     store: &dyn Store,
-    partition: PartitionId,
+    number: PartitionId,
+    partition: &Partition,
     names: Vec<String>,
 ) -> Result<Vec<(String, LoadedContext)>> {
     let mut loaded = Vec::with_capacity(names.len());
     for names in names.chunks(CONTEXTS_PER_READ) {
-        let reads = names.iter().flat_map(|name| {
-            [
-                Read::Hash { key: keys::instances(name) },
-                Read::Hash { key: keys::timers(name) },
-                Read::Length { key: keys::backlog(name) },
-            ]
-        });
-        let mut replies = read(store, partition, reads.collect()).await?;
+        let reads = names.iter().map(|name| Read::Hash { key: keys::instances(name) }).collect();
+        let mut replies = read(store, number, reads).await?;
         let first = loaded.len();
         for name in names {
-            let context = LoadedContext {
-                instances: replies.records()?.into_iter().collect(),
-                timers: replies.timers()?.into_iter().collect(),
-                backlog: replies.count(),
-                ..LoadedContext::default()
-            };
-            loaded.push((name.clone(), context));
+            let instances = replies.records()?.into_iter().collect();
+            loaded.push((name.clone(), LoadedContext { instances, ..LoadedContext::default() }));
         }
-        load_instances(store, partition, &mut loaded[first..]).await?;
+        load_parts(store, number, partition, &mut loaded[first..]).await?;
     }
     Ok(loaded)
 }
 
-async fn load_instances(
+async fn load_parts(
     store: &dyn Store,
-    partition: PartitionId,
+    number: PartitionId,
+    partition: &Partition,
     contexts: &mut [(String, LoadedContext)],
 ) -> Result<()> {
+    let has_timers = |context: &LoadedContext| context.instances.values().any(|instance| instance.has_timers);
     let mut reads = Vec::new();
     for (name, context) in contexts.iter() {
+        if has_timers(context) {
+            reads.push(Read::Hash { key: keys::timers(name) });
+        }
+        if partition.has_backlog(name) {
+            reads.push(Read::Length { key: keys::backlog(name) });
+        }
         for (quest, instance) in &context.instances {
             reads.push(Read::Hash { key: keys::variables(name, quest) });
             if instance.held.is_some() {
@@ -218,8 +217,14 @@ async fn load_instances(
             }
         }
     }
-    let mut replies = read(store, partition, reads).await?;
-    for (_, context) in contexts.iter_mut() {
+    let mut replies = read(store, number, reads).await?;
+    for (name, context) in contexts.iter_mut() {
+        if has_timers(context) {
+            context.timers = replies.timers()?.into_iter().collect();
+        }
+        if partition.has_backlog(name) {
+            context.backlog = replies.count();
+        }
         for (quest, instance) in &context.instances {
             context.variables.insert(quest.clone(), replies.variables()?);
             if instance.held.is_some() {

@@ -40,7 +40,8 @@ pub(super) struct Live {
 /// One context in memory.
 #[derive(Debug, Default)]
 pub(super) struct Context {
-    pub(super) instances: BTreeMap<String, Live>,
+    /// Boxed: a map's node has room for eleven, and most contexts have one or two.
+    pub(super) instances: BTreeMap<String, Box<Live>>,
     pub(super) timers: BTreeMap<(String, String), Timer>,
     /// The first part of the stored backlog.
     pub(super) backlog: VecDeque<Waiting>,
@@ -78,7 +79,7 @@ impl Context {
             .map(|(quest, record)| {
                 let variables = Arc::new(variables.remove(&quest).unwrap_or_default());
                 let held = held.remove(&quest).unwrap_or_default().into();
-                (quest, Live { record, variables, held })
+                (quest, Box::new(Live { record, variables, held }))
             })
             .collect();
         let mut context = Self { instances, timers, backlog_stored: backlog, ..Self::default() };
@@ -108,7 +109,10 @@ impl Context {
 
     /// The instance of `quest`, if it is the one meant.
     pub(super) fn living(&self, quest: &str, instance: &str) -> Option<&Live> {
-        self.instances.get(quest).filter(|live| live.record.id == instance || planted::is(Bug::SkipInstanceCheck))
+        self.instances
+            .get(quest)
+            .map(Box::as_ref)
+            .filter(|live| live.record.id == instance || planted::is(Bug::SkipInstanceCheck))
     }
 
     /// An instance's timers as an action sees them.
@@ -122,7 +126,7 @@ impl Context {
         self.dirty.instances.insert(quest.to_owned());
         self.dirty.wiped.insert(quest.to_owned());
         let live = Live { record, variables: Arc::default(), held: VecDeque::new() };
-        self.instances.insert(quest.to_owned(), live);
+        self.instances.insert(quest.to_owned(), Box::new(live));
     }
 
     /// Removes an instance with all that is its own; gives what was held.
@@ -210,6 +214,7 @@ impl Context {
     /// Gives the context's due time if the index must change.
     pub(super) fn settle(&mut self, name: &str, writes: &mut Vec<Write>) -> Option<Option<Millis>> {
         self.settle_backlog(name, writes);
+        self.mark_who_has_timers();
         let dirty = std::mem::take(&mut self.dirty);
         self.write_instances(name, &dirty, writes);
         self.write_variables(name, &dirty, writes);
@@ -227,6 +232,22 @@ impl Context {
         Some(wake)
     }
 
+    fn mark_who_has_timers(&mut self) {
+        for (quest, _) in &self.dirty.timers {
+            let has_timers = self
+                .timers
+                .range((quest.clone(), String::new())..)
+                .next()
+                .is_some_and(|((owner, _), _)| owner == quest);
+            if let Some(live) = self.instances.get_mut(quest)
+                && live.record.has_timers != has_timers
+            {
+                live.record.has_timers = has_timers;
+                self.dirty.instances.insert(quest.clone());
+            }
+        }
+    }
+
     fn settle_backlog(&mut self, name: &str, writes: &mut Vec<Write>) {
         let key = keys::backlog(name);
         let was = self.backlog_stored + self.backlog_taken;
@@ -234,14 +255,16 @@ impl Context {
             writes.push(Write::ListTrimFront { key: key.clone(), count: self.backlog_taken });
         }
         // Entries from within are never younger than what waits: they stand before it.
-        let inner: Vec<Waiting> = self.routed.drain(..).chain(std::mem::take(&mut self.ready).into_values()).collect();
+        // Taken, not drained: a context that rests keeps no empty room.
+        let (routed, ready) = (std::mem::take(&mut self.routed), std::mem::take(&mut self.ready));
+        let inner: Vec<Waiting> = routed.into_iter().chain(ready.into_values()).collect();
         for waiting in inner.into_iter().rev() {
             writes.push(Write::ListPrepend { key: key.clone(), value: waiting.to_bytes() });
             self.backlog.push_front(waiting);
             self.backlog_stored += 1;
         }
         let all_loaded = !self.has_unread_backlog();
-        for waiting in self.incoming.drain(..) {
+        for waiting in std::mem::take(&mut self.incoming) {
             writes.push(Write::ListAppend { key: key.clone(), value: waiting.to_bytes() });
             self.backlog_stored += 1;
             if all_loaded {

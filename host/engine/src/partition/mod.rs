@@ -159,6 +159,11 @@ impl Partition {
         unknown.into_iter().map(str::to_owned).collect()
     }
 
+    /// Whether a context has a stored backlog.
+    pub fn has_backlog(&self, name: &str) -> bool {
+        self.backlogs.contains(name)
+    }
+
     /// Takes in a context as the store has it.
     pub fn load(&mut self, name: String, loaded: LoadedContext) {
         self.contexts.insert(name, Context::load(loaded));

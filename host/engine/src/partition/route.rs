@@ -111,7 +111,15 @@ impl Partition {
         }
         context.insert_instance(
             quest,
-            Instance { id: id.clone(), version, added, added_at: waiting.stamp, starting: true, held: None },
+            Instance {
+                id: id.clone(),
+                version,
+                added,
+                added_at: waiting.stamp,
+                starting: true,
+                held: None,
+                has_timers: false,
+            },
         );
         let entry = Entry { reply, ..waiting.entry.clone() };
         let delivery = delivery(&entry, (quest, "init", &id), Cause::Lifecycle, "", &Value::Null);

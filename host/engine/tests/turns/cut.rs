@@ -16,7 +16,7 @@ use crate::world::quest;
 
 fn instance(version: u32) -> LoadedContext {
     let (id, added, added_at, starting, held) = ("i".to_owned(), 1, 1, false, None);
-    let instance = Instance { id, version, added, added_at, starting, held };
+    let instance = Instance { id, version, added, added_at, starting, held, has_timers: false };
     LoadedContext { instances: BTreeMap::from([("q".to_owned(), instance)]), ..LoadedContext::default() }
 }
 

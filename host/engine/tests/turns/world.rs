@@ -384,6 +384,11 @@ impl Stored {
             .map(|(quest, bytes)| (text(quest), Instance::from_bytes(bytes).unwrap()))
             .collect();
         let timers = hash(keys::timers(name));
+        for (quest, instance) in &instances {
+            let own = format!("{quest}.");
+            let has_timers = timers.keys().any(|field| field.starts_with(own.as_bytes()));
+            assert_eq!(instance.has_timers, has_timers, "{name}: by this a host knows whether to look for timers");
+        }
         let timers = timers.iter().map(|(field, bytes)| {
             let field = text(field);
             let (quest, timer) = field.split_once('.').unwrap();

@@ -38,6 +38,8 @@ use super::{
     },
 };
 
+/// Bytes of table blocks kept in memory: contexts that are no longer in a partition's own cache are read from them.
+const CACHE_BYTES: u64 = 128 << 20;
 /// Key of the store's id.
 const STORE: &str = "store";
 /// Key of the number of partitions.
@@ -110,7 +112,7 @@ impl Embedded {
 /// The database at a path, as it is or new.
 fn disk(path: &Path) -> Result<Disk> {
     let open = || -> fjall::Result<Disk> {
-        let database = Database::builder(path).open()?;
+        let database = Database::builder(path).cache_size(CACHE_BYTES).open()?;
         let keyspace = database.keyspace("state", KeyspaceCreateOptions::default)?;
         Ok(Disk { database, keyspace })
     };

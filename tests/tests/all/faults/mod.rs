@@ -8,6 +8,7 @@ mod hosts;
 mod links;
 mod redis;
 mod sentinel;
+mod soak;
 
 use std::path::Path;
 
