@@ -1,7 +1,7 @@
 //! Bugs that the simulation plants to show that it finds them: each leaves out one guard.
 //!
 //! Only the feature `planted` compiles a switch in, and only the tests turn that feature on. Where Cargo builds the host beside them it has
-//! the switch too, which is harmless: no setting reaches it, only [`plant`] does, and only for the thread that calls it. Without the feature
+//! the switch too, which is harmless: no setting reaches it, only `plant` does, and only for the thread that calls it. Without the feature
 //! [`is`] is a constant `false`, and the guards stand as if this module were not there.
 
 #[cfg(feature = "planted")]
