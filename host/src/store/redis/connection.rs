@@ -29,6 +29,10 @@ pub const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
 pub const RESPONSE_TIMEOUT: Duration = Duration::from_secs(5);
 /// How long a connection may be silent, with something sent that was not acknowledged, before it counts as dead.
 const SILENCE_MAX: Duration = Duration::from_secs(8);
+/// How often a command is sent again that a cluster's client did not get to the right node: slots move in less.
+const REDIRECTIONS_MAX: usize = 5;
+/// Pause before that: the client asks for the slots meanwhile.
+const REDIRECTION_PAUSE: Duration = Duration::from_millis(50);
 /// The longest pause between two tries to connect.
 const RETRY_DELAY_MAX: Duration = Duration::from_millis(500);
 /// Tries to connect before a call fails; the next call tries again.
@@ -184,11 +188,22 @@ impl Connection {
     async fn try_send<T: FromRedisValue>(&self, command: &Cmd) -> std::result::Result<T, RedisError> {
         let value = match self {
             Self::Single(connection) => connection.clone().req_packed_command(command).await?,
-            Self::Cluster(link) => link.send(command).await?,
+            Self::Cluster(link) => send_to_cluster(link, command).await?,
             Self::Sentinel(link) => link.send(command).await?,
         };
         Ok(T::from_redis_value(value.extract_error()?)?)
     }
+}
+
+/// Sends a command to a cluster. A redirection that the client gives up on was not done: by the next try it knows who holds the slot.
+async fn send_to_cluster(link: &Link<ClusterConnection>, command: &Cmd) -> redis::RedisResult<redis::Value> {
+    for _ in 0..REDIRECTIONS_MAX {
+        match link.send(command).await {
+            Err(error) if error.redirect_node().is_some() => tokio::time::sleep(REDIRECTION_PAUSE).await,
+            other => return other,
+        }
+    }
+    link.send(command).await
 }
 
 /// A client of one server.

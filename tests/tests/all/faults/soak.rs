@@ -21,8 +21,8 @@ use super::setup;
 const ROUNDS: i64 = 25;
 /// Looks in the short form.
 const LOOKS: usize = 16;
-/// Ids are remembered this long here: a day of them would be growth that is asked for.
-const IDS_MS: &str = "accept.ids_window_ms=60000";
+/// Ids and outcomes are kept this long here: a day of them would be growth that is asked for.
+const KEPT_MS: [&str; 4] = ["--set", "accept.ids_window_ms=60000", "--set", "pace.outcome_kept_ms=60000"];
 /// What may come on top of a quarter more: tables in memory are filled and written.
 const SLACK: u64 = 64 << 20;
 
@@ -30,7 +30,7 @@ const SLACK: u64 = 64 << 20;
 type Sizes = (u64, u64);
 
 fn soak(setup: &Setup, stored: impl Fn() -> u64) {
-    let host = setup.clone().flags(&["--quiet", "--set", IDS_MS]).start();
+    let host = setup.clone().flags(&["--quiet"]).flags(&KEPT_MS).start();
     Accounts::open(&host);
     let until = Instant::now() + Duration::from_secs(times(0, 86_400));
     let (http, mut sent, mut seen) = (Http::default(), 0, Vec::<Sizes>::new());
