@@ -41,13 +41,11 @@ impl Chores {
 pub(super) struct Broom {
     swept: Instant,
     died: u64,
-    /// The broadcast log's beginning, as far as this owner trimmed it.
-    trimmed: u64,
 }
 
 impl Broom {
     pub(super) fn new() -> Self {
-        Self { swept: Instant::now(), died: 0, trimmed: 0 }
+        Self { swept: Instant::now(), died: 0 }
     }
 
     /// Dead letters were made: many bring the next look forward.
@@ -77,7 +75,7 @@ impl Broom {
         let dead = replies.count().saturating_sub(pace.dead_max);
         let dead = oldest_dead(store, number, dead.min(CHORES_MAX)).await?;
         if number == TRIMMER
-            && let Err(error) = self.trim(shared).await
+            && let Err(error) = trim(shared).await
         {
             // Of a cluster, another partition's node may be down: that must not hold this partition up.
             tracing::debug!(%error, "cannot trim the broadcast log now");
@@ -98,17 +96,17 @@ impl Broom {
         }
         Ok(Chores { outcomes, dead })
     }
+}
 
-    /// Drops the part of the broadcast log that every partition is past. One that never ran stands at the beginning, and holds it.
-    async fn trim(&mut self, shared: &Shared) -> Result<()> {
-        let cursors = (0..shared.options.partitions).map(|partition| position(&*shared.store, partition));
-        let Some(upto) = try_join_all(cursors).await?.into_iter().min() else { return Ok(()) };
-        if upto > self.trimmed {
-            shared.store.trim_broadcasts(upto, 0).await?;
-            self.trimmed = upto;
-        }
-        Ok(())
+/// Drops the part of the broadcast log that every partition is past. One that never ran stands at the beginning, and holds it. What is
+/// there is asked for each time: a log that was put back has its beginning again.
+async fn trim(shared: &Shared) -> Result<()> {
+    let cursors = (0..shared.options.partitions).map(|partition| position(&*shared.store, partition));
+    let Some(upto) = try_join_all(cursors).await?.into_iter().min() else { return Ok(()) };
+    if shared.store.broadcasts(0, 0).await?.first < upto {
+        shared.store.trim_broadcasts(upto, 0).await?;
     }
+    Ok(())
 }
 
 /// The broadcast that a partition is at.
