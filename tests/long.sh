@@ -4,4 +4,4 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 
 export QUEST_LONG=1
-cargo test --release --locked -p quest-host-tests --test all -- --nocapture --test-threads=1 "$@"
+cargo test --locked -p quest-host-tests --test all -- --nocapture --test-threads=1 "$@"
