@@ -17,4 +17,5 @@ pub mod partition;
 pub mod planted;
 pub mod query;
 pub mod record;
+pub mod schedule;
 pub mod write;
