@@ -13,6 +13,7 @@ pub mod keys;
 pub mod limits;
 pub mod model;
 pub mod partition;
+pub mod pattern;
 #[doc(hidden)]
 pub mod planted;
 pub mod query;

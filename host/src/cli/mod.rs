@@ -89,6 +89,10 @@ enum Command {
     Vars(inspect::Context),
     /// List timers, or fire, move or cancel one.
     Timers(inspect::Timers),
+    /// Show the live patterns of a context, or cancel one.
+    Patterns(inspect::Patterns),
+    /// Show the time zone of a context, or set it.
+    Zone(inspect::ZoneOf),
     /// Read what quests published.
     Messages(messages::Args),
     /// Erase everything of a context: state, timers, waiting events, dead letters, ids.
@@ -182,6 +186,8 @@ async fn ask(command: Command, common: &Common, printer: &Printer) -> Outcome {
         Command::Ps(args) => inspect::ps(&client, printer, &args).await,
         Command::Vars(args) => inspect::vars(&client, printer, &args).await,
         Command::Timers(args) => inspect::timers(&client, printer, args).await,
+        Command::Patterns(args) => inspect::patterns(&client, printer, args).await,
+        Command::Zone(args) => inspect::zone(&client, printer, &args).await,
         Command::Messages(args) => until_told(messages::run(&client, printer, args)).await,
         Command::Forget(args) => operate::forget(&client, printer, &args).await,
         Command::Tail => until_told(messages::tail(&client, printer)).await,

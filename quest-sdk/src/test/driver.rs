@@ -131,7 +131,9 @@ impl Driver {
             id: format!("query-{}", self.ids),
             now: self.now,
             variables,
-            timers: Arc::new(timers.map(|((_, name), timer)| (name, timer.due)).collect()),
+            timers: Arc::new(timers.map(|((_, name), timer)| (name, Arc::new(timer.seen()))).collect()),
+            patterns: Arc::new(self.partition.patterns_seen(context, quest)),
+            zone: self.partition.zone(context),
             active: Arc::new(self.partition.quests(context)),
             config: self.config.get(quest).cloned().unwrap_or_default(),
         };

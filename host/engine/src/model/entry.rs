@@ -81,6 +81,20 @@ pub enum Body {
         payload: Value,
         /// 1 at the first try.
         attempt: u32,
+        /// For a recurrence: runs that were left out just before this one.
+        #[serde(default)]
+        missed: u64,
+    },
+    /// An event for the patterns of an instance, in its order.
+    Observe {
+        /// The quest.
+        quest: String,
+        /// The instance that it is meant for.
+        instance: String,
+        /// The event's name.
+        name: String,
+        /// The event's payload.
+        payload: Value,
     },
     /// An operator's command on the context.
     Operate(Command),
@@ -93,6 +107,7 @@ impl Body {
             Body::Emit { payload, .. }
             | Body::Send { payload, .. }
             | Body::Spread { payload, .. }
+            | Body::Observe { payload, .. }
             | Body::Deliver { payload, .. } => Some(payload),
             Body::Add { .. } | Body::Remove { .. } | Body::Operate(_) => None,
         }
@@ -112,6 +127,8 @@ pub enum Cause {
     Query,
     /// The quest was added, removed or upgraded.
     Lifecycle,
+    /// A pattern over events was met, or its time passed.
+    Pattern,
 }
 
 impl Cause {
@@ -123,6 +140,7 @@ impl Cause {
             Cause::Call => "call",
             Cause::Query => "query",
             Cause::Lifecycle => "lifecycle",
+            Cause::Pattern => "pattern",
         }
     }
 }
@@ -165,6 +183,18 @@ pub enum Command {
         /// The timer's name.
         timer: String,
     },
+    /// Cancels a pattern.
+    PatternCancel {
+        /// The quest.
+        quest: String,
+        /// The pattern's name.
+        pattern: String,
+    },
+    /// Sets the context's time zone; none: the host's default again.
+    ZoneSet {
+        /// The zone's name in the IANA database.
+        zone: Option<String>,
+    },
 }
 
 impl Command {
@@ -177,6 +207,8 @@ impl Command {
             Command::TimerFire { .. } => "timer-fire",
             Command::TimerMove { .. } => "timer-move",
             Command::TimerCancel { .. } => "timer-cancel",
+            Command::PatternCancel { .. } => "pattern-cancel",
+            Command::ZoneSet { .. } => "zone-set",
         }
     }
 }

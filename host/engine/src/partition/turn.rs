@@ -166,6 +166,10 @@ impl Partition {
     /// Begins a turn. Every context concerned must be loaded.
     pub fn begin(&mut self, turn: Turn) {
         self.turns += 1;
+        if self.catalogs == 0 || !Arc::ptr_eq(&self.served, &turn.catalog) {
+            self.served = Arc::clone(&turn.catalog);
+            self.catalogs += 1;
+        }
         let mut agenda = VecDeque::new();
         let mut touched = BTreeSet::new();
         let mut touch = |name: &str| {
@@ -396,6 +400,12 @@ impl Happening {
                 happening.instance.clone_from(instance);
                 happening.event_name.clone_from(name);
                 happening.cause = *cause;
+            }
+            Body::Observe { quest, instance, name, .. } => {
+                happening.quest.clone_from(quest);
+                happening.instance.clone_from(instance);
+                happening.event_name.clone_from(name);
+                happening.cause = Cause::Pattern;
             }
             Body::Operate(command) => {
                 happening.cause = Cause::Lifecycle;

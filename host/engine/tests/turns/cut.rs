@@ -16,7 +16,17 @@ use crate::world::quest;
 
 fn instance(version: u32) -> LoadedContext {
     let (id, added, added_at, starting, held) = ("i".to_owned(), 1, 1, false, None);
-    let instance = Instance { id, version, added, added_at, starting, held, has_timers: false };
+    let instance = Instance {
+        id,
+        version,
+        added,
+        added_at,
+        starting,
+        held,
+        has_timers: false,
+        has_patterns: false,
+        declared: BTreeMap::new(),
+    };
     LoadedContext { instances: BTreeMap::from([("q".to_owned(), instance)]), ..LoadedContext::default() }
 }
 
@@ -124,7 +134,7 @@ fn a_timer_is_moved_to_times_that_stores_can_sort_only() {
     let mut partition = partition(Start::default(), 1);
     let mut loaded = instance(1);
     let (id, action, set_by) = ("i".to_owned(), "x".to_owned(), "s".to_owned());
-    let timer = Timer { instance: id, action, due: 500, payload: Value::Null, set_by, sequence: 1 };
+    let timer = Timer { instance: id, action, due: 500, payload: Value::Null, set_by, sequence: 1, recurrence: None };
     loaded.timers.insert(("q".to_owned(), "t".to_owned()), timer);
     partition.load("a".to_owned(), loaded);
     let command = Command::TimerMove { quest: "q".to_owned(), timer: "t".to_owned(), due: u64::MAX };

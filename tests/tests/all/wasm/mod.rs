@@ -48,6 +48,9 @@ fn invocation(action: &str) -> Invocation {
         payload: Value::Integer(5),
         variables: Arc::new(BTreeMap::from([("n".to_owned(), Value::Integer(7))])),
         timers: Arc::default(),
+        patterns: Arc::default(),
+        zone: quest_engine::schedule::Zone::utc(),
+        missed: 0,
         active: Arc::new(vec!["probe".to_owned()]),
         config: Arc::default(),
     }
