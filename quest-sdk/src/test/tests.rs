@@ -255,3 +255,51 @@ fn other_contexts() {
     );
     assert!(world.dead().is_empty());
 }
+
+#[derive(Variables, Default)]
+struct Habit {
+    rung: u64,
+    missed: u64,
+}
+
+/// Rings every morning, and whenever it was told to.
+#[quest]
+impl Habit {
+    #[action(every = ["every day at 07:00", "sundays at 20:00; zone Asia/Tokyo"])]
+    fn ring(&mut self, cx: &Context) {
+        assert_eq!(cx.cause(), Cause::Timer);
+        self.rung += 1;
+        self.missed += cx.missed();
+    }
+
+    #[action(on = ["plan"])]
+    fn plan(&mut self, cx: &Context, schedule: String) -> Result {
+        cx.timers().every_with("planned", &schedule, "ring", 7)
+    }
+
+    #[query]
+    fn planned(&self, cx: &Context) -> Result<(Option<u64>, Option<String>, String)> {
+        let timers = cx.timers();
+        let at = timers.due("planned").map(|due| cx.clock().local(due)).unwrap_or_default();
+        Ok((timers.payload("planned")?, timers.schedule("planned"), at))
+    }
+}
+
+#[test]
+fn recurrences_are_declared_and_set() {
+    let mut world = World::of::<Habit>();
+    world.add(USER, "habit");
+    let names: Vec<String> = world.timers(USER).into_iter().map(|timer| timer.name).collect();
+    assert_eq!(names, ["ring", "ring-2"]);
+    world.advance(crate::days(7));
+    assert_eq!(world.variable::<u64>(USER, "habit", "rung"), Some(8));
+    world.send(USER, "plan", "every 6 hours; count 2").advance(crate::days(1));
+    assert_eq!(world.variable::<u64>(USER, "habit", "rung"), Some(11), "twice, and once in the morning");
+    world.send(USER, "plan", "every 6 fortnights");
+    assert_eq!(world.dead()[0].code, "invalid-schedule");
+    world.send(USER, "plan", "every day at noon");
+    let (payload, schedule, at): (Option<u64>, Option<String>, String) =
+        world.query(USER, "habit", "planned", ()).expect("an answer");
+    assert_eq!((payload, schedule.as_deref()), (Some(7), Some("every day at noon")));
+    assert!(at.contains("T12:00:00.000Z[UTC]"), "{at}");
+}

@@ -128,9 +128,10 @@ impl Plan {
         Some(Self { nominal, missed: 0, ..self }.dated(schedule, zone, salt))
     }
 
-    /// Moves the next run to another time; those after it stay where the calendar has them.
+    /// Moves the next run to another time. It stands for all that the calendar has until then; those after it stay where they are.
     pub fn move_to(&mut self, due: Millis) {
         self.due = due;
+        self.nominal = self.nominal.max(due);
     }
 
     /// Sets when it is due.
