@@ -38,6 +38,9 @@ const WEEKDAYS: [&str; 7] = ["monday", "tuesday", "wednesday", "thursday", "frid
 
 const ORDINALS: [&str; 5] = ["first", "second", "third", "fourth", "fifth"];
 
+/// A month has no weekday more often.
+const NTH_MAX: i64 = 5;
+
 const UNITS: &str = "seconds, minutes, hours, days, weeks, months and years are counted";
 
 const DAY_HINT: &str = "a day is like \"the 15th\", \"last day\", \"first monday\" or \"last weekday\" of the month";
@@ -331,13 +334,17 @@ fn ordinals(tokens: &mut Tokens) -> Parsed<Vec<Day>> {
             tokens.back_to(before);
             break;
         }
-        // "1st and last friday" differs from "1st and the last friday of the month" in nothing: both are fridays.
     }
-    if tokens.take(&["weekday", "workday"]) {
-        return nths.into_iter().map(|(nth, at)| of_weekdays(nth, at, Weekdays::WORKING)).collect();
-    }
-    if let Some(day) = tokens.take_as(weekday) {
-        return nths.into_iter().map(|(nth, at)| of_weekdays(nth, at, Weekdays(1 << day))).collect();
+    let working = tokens.take(&["weekday", "workday"]).then_some(Weekdays::WORKING);
+    let on = working.or_else(|| tokens.take_as(weekday).map(|day| Weekdays(1 << day)));
+    if let Some(on) = on {
+        // "first and third monday" are mondays; in "the 15th and last friday" the 15th is a day of its own.
+        let last = nths.len() - 1;
+        let day = |(position, (nth, at)): (usize, (i64, usize))| match u64::try_from(nth) {
+            Ok(day) if position < last && nth > NTH_MAX => numbered(day, at, ALL_MONTHS),
+            _ => of_weekdays(nth, at, on),
+        };
+        return nths.into_iter().enumerate().map(day).collect();
     }
     tokens.take(&["day"]);
     let day = |(nth, at): (i64, usize)| match u64::try_from(nth) {
@@ -348,9 +355,9 @@ fn ordinals(tokens: &mut Tokens) -> Parsed<Vec<Day>> {
 }
 
 fn of_weekdays(nth: i64, at: usize, on: Weekdays) -> Parsed<Day> {
-    let most = if on == Weekdays::WORKING { 23 } else { 5 };
+    let most = if on == Weekdays::WORKING { 23 } else { NTH_MAX };
     match i8::try_from(nth) {
-        Ok(nth) if nth <= most => Ok(Day::Nth(nth, on)),
+        Ok(day) if nth <= most => Ok(Day::Nth(day, on)),
         _ => Err(Wrong::new(at, format!("no month has {nth} of them"), format!("at most {most}, or \"last\""))),
     }
 }
