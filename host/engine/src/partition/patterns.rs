@@ -14,6 +14,7 @@ use crate::{
     action::{Seed, plans},
     model::{Body, Cause, Entry, Millis},
     pattern::{self, Fire, Seen, Spec},
+    planted::{self, Bug},
     record::{Held, Pattern, Waiting},
     schedule::Zone,
 };
@@ -64,10 +65,12 @@ impl Partition {
             .map(|(key, _)| key.clone())
             .collect();
         let zone = self.zone_of(context);
+        let now = self.progress.as_ref().map_or(0, |progress| progress.now);
+        let stamp = if planted::is(Bug::ProcessingTime) { now } else { waiting.stamp };
         for key in keys {
             let Some(mut observer) = context.set_pattern(key.clone(), None) else { continue };
             let Some(spec) = observer.spec.clone() else { continue };
-            let seen = Seen { name, payload, stamp: waiting.stamp };
+            let seen = Seen { name, payload, stamp };
             let fires = pattern::observe(&spec, &mut Arc::make_mut(&mut observer.record).state, &seen, &zone);
             let id = Seed::of(&[&waiting.entry.id, instance, &key.1]).hex(8);
             let step = Step { context: context_name, id, hops: waiting.entry.hops };

@@ -10,7 +10,7 @@ use quest_host::store::{Read, Reply, Store as _};
 
 use super::{
     CONTEXTS, PARTITIONS, STEADY,
-    quests::{STUMBLED, text},
+    quests::{BEAT, BEAT_MS, STUMBLED, text},
     state::State,
     truth::Life,
     world::World,
@@ -81,6 +81,14 @@ fn lives(world: &World, name: &str, state: &State) -> Result<(), String> {
         if is_cancelled == has(state, &format!("tick.{id}")) {
             return Err(format!("the timer {id} fired: {}, was cancelled: {is_cancelled}", !is_cancelled));
         }
+    }
+    let beat = match state.variables.get(BEAT) {
+        Some(Value::Integer(at)) => *at as u64,
+        _ => 0,
+    };
+    let (now, born) = (world.now(), truth.stamp(name, &life.born).unwrap_or(0));
+    if beat.max(born) + 2 * BEAT_MS < now {
+        return Err(format!("it is {now}, and the last beat was that of {beat}"));
     }
     stumbled(world, state, &life, carried_out(&|command| matches!(command, Command::DeadDrop { .. })))
 }

@@ -22,8 +22,8 @@ use super::{
     truth::Truth,
 };
 
-/// When the simulated world begins, in Unix milliseconds.
-const BEGINNING: Millis = 1_700_000_000_000;
+/// When the simulated world begins, in Unix milliseconds: 45 seconds before clocks in New York go back.
+const BEGINNING: Millis = 1_699_163_955_000;
 
 pub struct World {
     /// The store itself.
