@@ -40,7 +40,8 @@ impl Probe {
             events.iter().map(|event| ((*event).to_owned(), vec![(*event).to_owned()])).collect();
         actions.extend(["tick", "aimed"].map(|action| (action.to_owned(), Vec::new())));
         actions.insert(BEAT.to_owned(), Vec::new());
-        let every = BTreeMap::from([(BEAT.to_owned(), Every { action: BEAT.to_owned(), schedule: BEATS.to_owned() })]);
+        let beat = (BEAT.to_owned(), Every { action: BEAT.to_owned(), schedule: BEATS.to_owned() });
+        let every = world.shape.beats.then_some(beat).into_iter().collect();
         let quest = QuestDefinition { name: QUEST.to_owned(), version: 1, actions, every, ..QuestDefinition::default() };
         Arc::new(Self { world: Arc::clone(world), catalog: Arc::new(Catalog::new([quest])) })
     }
