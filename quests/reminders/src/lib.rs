@@ -23,7 +23,8 @@ impl Reminders {
         if let Some(time) = cx.field("/at")? {
             return cx.timers().at(&name, time, "ring");
         }
-        let delay: u64 = cx.field("/seconds")?.ok_or_else(|| fail("no-time", "a reminder needs seconds, at or every"))?;
+        let delay: u64 =
+            cx.field("/seconds")?.ok_or_else(|| fail("no-time", "a reminder needs seconds, at or every"))?;
         cx.timers().after(&name, seconds(delay), "ring")
     }
 

@@ -167,7 +167,11 @@ impl Partition {
         instance: &str,
         stamp: Millis,
     ) {
-        let state = pattern::start(&spec, stamp, &self.zone_of(context));
+        let mut state = pattern::start(&spec, stamp, &self.zone_of(context));
+        let remembered = spec.history().and_then(|name| context.patterns.get(&(key.0.clone(), name.to_owned())));
+        if let Some(remembered) = remembered {
+            pattern::seed(&spec, &mut state, &remembered.record.state);
+        }
         let due = pattern::due(&spec, &state);
         let sequence = self.next_sequence();
         let record = Arc::new(Pattern { instance: instance.to_owned(), spec: text, sequence, due, state });

@@ -130,7 +130,11 @@ fn operators_fire_move_and_cancel() {
     assert_eq!((ticks(&world), world.due("u")), (vec![10, due], vec![2 * HOUR]), "only one run was moved");
     operate(&mut world, Command::TimerMove { quest: quest.clone(), timer: timer.clone(), due: 5 * HOUR + 1 });
     world.sleep(4 * HOUR).run();
-    assert_eq!((ticks(&world), world.due("u")), (vec![10, due, 5 * HOUR + 1], vec![6 * HOUR]), "past what it stands for");
+    assert_eq!(
+        (ticks(&world), world.due("u")),
+        (vec![10, due, 5 * HOUR + 1], vec![6 * HOUR]),
+        "past what it stands for"
+    );
     operate(&mut world, Command::TimerCancel { quest, timer });
     assert_eq!(world.due("u"), [0u64; 0]);
 }

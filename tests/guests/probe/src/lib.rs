@@ -61,7 +61,10 @@ impl Guest for Probe {
         definition::on("plan", "planned")?;
         definition::on("pass-on", "passed")?;
         definition::every("hourly", "tick", "every 1000 days; zone Europe/Berlin")?;
-        definition::pattern_json("quiet", r#"{"kind": "absence", "of": "counted", "for": "1000 days", "action": "tick"}"#)?;
+        definition::pattern_json(
+            "quiet",
+            r#"{"kind": "absence", "of": "counted", "for": "1000 days", "action": "tick"}"#,
+        )?;
         definition::query("total")
     }
 

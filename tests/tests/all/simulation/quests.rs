@@ -42,7 +42,8 @@ impl Probe {
         actions.insert(BEAT.to_owned(), Vec::new());
         let beat = (BEAT.to_owned(), Every { action: BEAT.to_owned(), schedule: BEATS.to_owned() });
         let every = world.shape.beats.then_some(beat).into_iter().collect();
-        let quest = QuestDefinition { name: QUEST.to_owned(), version: 1, actions, every, ..QuestDefinition::default() };
+        let quest =
+            QuestDefinition { name: QUEST.to_owned(), version: 1, actions, every, ..QuestDefinition::default() };
         Arc::new(Self { world: Arc::clone(world), catalog: Arc::new(Catalog::new([quest])) })
     }
 
