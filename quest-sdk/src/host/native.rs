@@ -327,6 +327,17 @@ pub fn define_query(name: &str) -> Result {
     defining(|definer| definer.query(name))
 }
 
+impl From<action::Level> for Level {
+    fn from(level: action::Level) -> Self {
+        match level {
+            action::Level::Debug => Level::Debug,
+            action::Level::Info => Level::Info,
+            action::Level::Warn => Level::Warn,
+            action::Level::Error => Level::Error,
+        }
+    }
+}
+
 impl From<Value> for model::Value {
     fn from(value: Value) -> Self {
         match value {
