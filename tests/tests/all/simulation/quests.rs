@@ -25,6 +25,12 @@ pub const BEAT: &str = "beat";
 pub const BEAT_MS: u64 = 20_000;
 const BEATS: &str = "cron */20 * * * * *; zone America/New_York; missed all 1000";
 
+/// After `send`, `next` within a time: `met` is called, or else `unmet`.
+const PAIR: &str =
+    r#"{"kind": "within", "after": "send", "expect": "next", "within": 2000, "action": "met", "else": "unmet"}"#;
+/// That time, in milliseconds.
+pub const PAIR_MS: u64 = 2_000;
+
 /// A sentence about what must not be.
 type Wrong = String;
 
@@ -40,10 +46,18 @@ impl Probe {
             events.iter().map(|event| ((*event).to_owned(), vec![(*event).to_owned()])).collect();
         actions.extend(["tick", "aimed"].map(|action| (action.to_owned(), Vec::new())));
         actions.insert(BEAT.to_owned(), Vec::new());
+        actions.extend(["met", "unmet"].map(|action| (action.to_owned(), Vec::new())));
+        let patterns = BTreeMap::from([("pair".to_owned(), PAIR.to_owned())]);
         let beat = (BEAT.to_owned(), Every { action: BEAT.to_owned(), schedule: BEATS.to_owned() });
         let every = world.shape.beats.then_some(beat).into_iter().collect();
-        let quest =
-            QuestDefinition { name: QUEST.to_owned(), version: 1, actions, every, ..QuestDefinition::default() };
+        let quest = QuestDefinition {
+            name: QUEST.to_owned(),
+            version: 1,
+            actions,
+            every,
+            patterns,
+            ..QuestDefinition::default()
+        };
         Arc::new(Self { world: Arc::clone(world), catalog: Arc::new(Catalog::new([quest])) })
     }
 
@@ -87,6 +101,17 @@ impl Probe {
             }
             "tick" => self.tick(run),
             BEAT => self.beat(run),
+            // Whether it is the right one follows from what was accepted when, and is looked at in the end.
+            "met" | "unmet" => {
+                let first = run.payload.field("/first").map_or(0, |first| integer(&first));
+                if run.action == "unmet" {
+                    if run.accepted_at != first as u64 + PAIR_MS || run.accepted_at > self.world.latest() {
+                        return Err(format!("the pair of {first} was over at {}", run.accepted_at));
+                    }
+                    self.comes_last(&self.world.truth(), run, &format!("the end of the pair of {first}"))?;
+                }
+                once(run, &format!("{}.{first}", run.action), true)
+            }
             "stumble" => once(run, &format!("stood.{}", run.event_id), false),
             // What a store that was put back lost may come once more from those who kept it.
             "poked" | "all" => once(run, &format!("{}.{}", run.action, text(&run.payload)), self.world.was_put_back()),
