@@ -45,7 +45,8 @@ pub fn read(marks: Vec<Attribute>, action: &LitStr) -> Result<Vec<Declared>> {
             if key == "action" {
                 return Err(syn::Error::new(span, "a pattern calls the method that it stands on: drop `action`"));
             }
-            // `else` is a word of Rust.
+            // `else` is a word of Rust; `in` and `for` too, which may be written raw.
+            let key = key.trim_start_matches("r#");
             let key = if key == "or_else" { "else".to_owned() } else { key.replace('_', "-") };
             let value = match value {
                 Some(value) => json(&value)?,

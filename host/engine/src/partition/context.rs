@@ -167,6 +167,16 @@ impl Context {
         own(&self.patterns, quest).filter_map(seen).collect()
     }
 
+    /// The patterns of an instance that events of that name concern.
+    pub(super) fn patterns_on<'a>(
+        &'a self,
+        quest: &'a str,
+        event: &'a str,
+    ) -> impl Iterator<Item = &'a (String, String)> {
+        let sees = move |it: &Observer| it.spec.as_ref().is_some_and(|spec| spec.observes(event));
+        self.patterns.iter().filter(move |((owner, _), it)| owner == quest && sees(it)).map(|(key, _)| key)
+    }
+
     pub(super) fn insert_instance(&mut self, quest: &str, record: Instance) {
         self.dirty.ids_added.push(record.id.clone());
         self.dirty.instances.insert(quest.to_owned());

@@ -37,15 +37,18 @@ impl Partition {
         if !waits && context.patterns.is_empty() {
             return false;
         }
-        let sees = |spec: &Arc<Spec>| spec.observes(event);
-        let mut own = context.patterns.iter().filter(|((owner, _), _)| owner == quest);
-        if own.any(|(_, it)| it.spec.as_ref().is_some_and(sees)) {
-            return true;
+        let may_start = || self.served.get(quest).is_some_and(|definition| definition.starts_patterns);
+        match waits {
+            true => may_start() || self.is_looked_for(context, quest, event),
+            false => context.patterns_on(quest, event).next().is_some(),
         }
-        let declared = |catalog: &crate::model::Catalog| {
-            catalog.declared(quest).is_some_and(|declared| declared.patterns.values().any(sees))
-        };
-        waits && (declared(&self.served) || self.served.get(quest).is_some_and(|it| it.starts_patterns))
+    }
+
+    /// Whether an event of that name concerns a pattern that is live, or that the quest declares.
+    pub(super) fn is_looked_for(&self, context: &Context, quest: &str, event: &str) -> bool {
+        let declared = self.served.declared(quest);
+        let is_declared = declared.is_some_and(|declared| declared.patterns.values().any(|spec| spec.observes(event)));
+        is_declared || context.patterns_on(quest, event).next().is_some()
     }
 
     /// Shows an event to the patterns of an instance.
@@ -57,13 +60,7 @@ impl Partition {
             return self.hold(context, &quest, waiting);
         }
         self.spend();
-        let sees = |it: &Observer| it.spec.as_ref().is_some_and(|spec| spec.observes(name));
-        let keys: Vec<_> = context
-            .patterns
-            .iter()
-            .filter(|((owner, _), it)| owner == quest && sees(it))
-            .map(|(key, _)| key.clone())
-            .collect();
+        let keys: Vec<_> = context.patterns_on(quest, name).cloned().collect();
         let zone = self.zone_of(context);
         let now = self.progress.as_ref().map_or(0, |progress| progress.now);
         let stamp = if planted::is(Bug::ProcessingTime) { now } else { waiting.stamp };

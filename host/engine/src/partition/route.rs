@@ -162,8 +162,9 @@ impl Partition {
         self.happened(happening);
     }
 
+    /// Gives up what an instance held that is gone. Its patterns are gone too: what only they were to see is nobody's loss.
     pub(super) fn bury_all(&mut self, held: VecDeque<Waiting>, code: &str, message: &str) {
-        for waiting in held {
+        for waiting in held.into_iter().filter(|waiting| !matches!(waiting.entry.body, Body::Observe { .. })) {
             self.bury(&waiting, code, message, Vec::new());
         }
     }

@@ -364,6 +364,12 @@ impl Partition {
     pub(super) fn hold(&mut self, context: &mut Context, quest: &str, waiting: Waiting) {
         let length = context.instances.get(quest).map_or(0, |live| live.held.len());
         if length >= self.limits.held_max {
+            // It was kept for a pattern that might have been started by then.
+            if let Body::Observe { name, .. } = &waiting.entry.body
+                && !self.is_looked_for(context, quest, name)
+            {
+                return;
+            }
             let message = format!("{length} deliveries wait behind one that failed already");
             return self.bury(&waiting, "held-full", &message, Vec::new());
         }
