@@ -20,6 +20,7 @@ mod scale;
 mod settings;
 mod simulation;
 mod stores;
+mod time;
 mod wasm;
 
 /// The command under test.
