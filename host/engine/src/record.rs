@@ -40,8 +40,13 @@ pub struct Instance {
     pub starting: bool,
     /// Set while a delivery failed transiently: later ones wait behind it.
     pub held: Option<Held>,
-    /// Whether it has timers: if no instance of a context has, its timers need not be looked for.
+    /// Whether it has timers: if no instance of a context has, its timers need not be looked for. Where nothing is said they are.
+    #[serde(default = "unknown_timers")]
     pub has_timers: bool,
+}
+
+fn unknown_timers() -> bool {
+    true
 }
 
 /// Why an instance's deliveries wait.
