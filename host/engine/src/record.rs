@@ -47,7 +47,8 @@ pub struct Instance {
     pub starting: bool,
     /// Set while a delivery failed transiently: later ones wait behind it.
     pub held: Option<Held>,
-    /// Whether it has timers: if no instance of a context has, its timers need not be looked for.
+    /// Whether it has timers: if no instance of a context has, its timers need not be looked for. Where nothing is said they are.
+    #[serde(default = "unknown_timers")]
     pub has_timers: bool,
     /// Whether it has patterns: if no instance of a context has, its patterns need not be looked for.
     #[serde(default)]
@@ -56,6 +57,10 @@ pub struct Instance {
     /// gone is told apart from what the quest itself moved or cancelled.
     #[serde(default)]
     pub declared: BTreeMap<String, u64>,
+}
+
+fn unknown_timers() -> bool {
+    true
 }
 
 /// Why an instance's deliveries wait.

@@ -21,6 +21,14 @@ pub struct Entry {
     pub body: Body,
 }
 
+impl Entry {
+    /// The context of a stored entry, also of one that this version cannot read whole: it stands first, whatever follows.
+    pub fn context_of(mut bytes: &[u8]) -> Option<&str> {
+        rmp::decode::read_array_len(&mut bytes).ok().filter(|fields| *fields > 0)?;
+        rmp::decode::read_str_from_slice(bytes).ok().map(|(context, _)| context)
+    }
+}
+
 /// What an entry asks for.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub enum Body {

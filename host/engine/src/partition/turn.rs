@@ -23,7 +23,8 @@ pub struct Turn {
     pub horizon: Millis,
     /// New inbox entries with their stamps, in order.
     pub entries: Vec<(Millis, Entry)>,
-    /// Inbox entries that could not be decoded: kept aside, so that a version that can may still have them.
+    /// Inbox entries that could not be decoded: kept aside, so that a version that can may still have them. For their contexts they
+    /// wait no more.
     pub unreadable: Vec<Vec<u8>>,
     /// Whether the inbox behind them is at the bound for entries from within: actions that would add to it are tried again later.
     pub inbox_full: bool,
@@ -189,9 +190,14 @@ impl Partition {
             let context = self.contexts.entry(entry.context.clone()).or_default();
             context.incoming.push_back(Waiting { stamp, counted: false, entry });
         }
-        let key = || keys::UNREADABLE.to_owned();
-        let aside = turn.unreadable.into_iter().map(|value| Write::ListAppend { key: key(), value });
-        let batch = Batch { writes: aside.collect(), ..Batch::default() };
+        let mut batch = Batch::default();
+        let mut settled = BTreeMap::new();
+        for value in turn.unreadable {
+            if let Some(context) = Entry::context_of(&value) {
+                *settled.entry(context.to_owned()).or_default() += 1;
+            }
+            batch.writes.push(Write::ListAppend { key: keys::UNREADABLE.to_owned(), value });
+        }
         self.progress = Some(Progress {
             now: turn.now,
             horizon: turn.horizon,
@@ -201,7 +207,7 @@ impl Partition {
             dead: turn.dead,
             dead_of: turn.dead_of,
             batch,
-            settled: BTreeMap::new(),
+            settled,
             running: None,
             agenda,
             touched,

@@ -161,3 +161,27 @@ fn a_retry_that_the_stores_clock_has_not_reached_leaves_nothing_to_commit() {
     assert!(partition.next().is_none());
     assert!(partition.finish().changes_nothing());
 }
+
+#[test]
+fn what_cannot_be_read_is_kept_aside_and_waits_no_more() {
+    let mut partition = partition(Start::default(), 1);
+    let mut unknown = emit("a").to_bytes();
+    let at = unknown.windows(4).position(|part| part == b"Emit").unwrap();
+    unknown[at..at + 4].copy_from_slice(b"Blow");
+    assert!(Entry::from_bytes(&unknown).is_err());
+    let longer = [&[0x96], &emit("b").to_bytes()[1..], &[0xc0]].concat();
+    let garbage = [&b""[..], b"\x90", b"\x95\xd9\xff", b"\xc1"].map(<[u8]>::to_vec);
+    let unreadable: Vec<Vec<u8>> = [unknown.clone(), longer, unknown].into_iter().chain(garbage).collect();
+    partition.begin(Turn { now: 100, horizon: 100, unreadable: unreadable.clone(), ..Turn::default() });
+    let batch = partition.finish();
+    let aside = |value| Write::ListAppend { key: keys::UNREADABLE.to_owned(), value };
+    assert_eq!(batch.writes, unreadable.into_iter().map(aside).collect::<Vec<_>>());
+    assert_eq!(batch.settled, [("a".to_owned(), 2), ("b".to_owned(), 1)]);
+}
+
+#[test]
+fn an_instance_that_says_nothing_of_timers_may_have_some() {
+    // As it was before there was such a field.
+    let before = ("i".to_owned(), 1u32, 1u64, 1u64, false, None::<Held>).to_bytes();
+    assert!(Instance::from_bytes(&before).unwrap().has_timers);
+}
