@@ -1,0 +1,1 @@
+//! `count` against a reference: both windows, every measure, every threshold.
