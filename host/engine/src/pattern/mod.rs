@@ -39,6 +39,9 @@ pub const KEYS_DEFAULT: u64 = 256;
 pub const KEYS_MAX: u64 = 4_096;
 /// Bytes of a key; a longer one is cut off, so that two that begin alike are one.
 const KEY_BYTES_MAX: usize = 128;
+/// Bytes that the keys of a pattern have together, as MessagePack: past it, as past the bound of keys, the one that was touched longest
+/// ago gives way.
+pub const KEYED_BYTES_MAX: usize = 1_024 * 1_024;
 /// Keys that [`inspect`] shows.
 const KEYS_SHOWN: usize = 100;
 
@@ -71,6 +74,24 @@ pub struct State {
 struct Keyed {
     touched: Millis,
     unit: Unit,
+    /// Bytes of both and of the key as MessagePack; 0 without `by`.
+    bytes: usize,
+}
+
+impl Keyed {
+    /// `key` is none without `by`: what is kept then has a bound of its own.
+    fn new(key: Option<&str>, touched: Millis, unit: Unit) -> Self {
+        let mut keyed = Self { touched, unit, bytes: 0 };
+        keyed.weigh(key);
+        keyed
+    }
+
+    fn weigh(&mut self, key: Option<&str>) {
+        // Beside it: the heads of the key and of this, and two numbers.
+        const BESIDE: usize = 24;
+        let weigh = |key: &str| key.len() + BESIDE + rmp_serde::to_vec(&self.unit).map_or(0, |bytes| bytes.len());
+        self.bytes = key.map_or(0, weigh);
+    }
 }
 
 /// An event as a pattern sees it.
@@ -99,8 +120,8 @@ pub struct Fire {
 trait Rules: Debug + Send + Sync {
     /// Whether events of that name concern it.
     fn observes(&self, event: &str) -> bool;
-    /// A key's beginning; without `by`, the pattern's.
-    fn begin(&self, at: Millis) -> Unit;
+    /// A key's beginning, before its first event; without `by`, the pattern's.
+    fn begin(&self, at: Millis, is_keyed: bool) -> Unit;
     /// An event, at the pattern's own clock.
     fn observe(&self, unit: &mut Unit, seen: &Seen<'_>, zone: &Zone, calls: &mut Calls);
     /// The next deadline. With `is_keyed` also when what is kept becomes idle, so that keys do not stay for ever.
@@ -112,7 +133,7 @@ trait Rules: Debug + Send + Sync {
     /// What is kept, for people and for the quest.
     fn inspect(&self, unit: &Unit) -> Map<String, Json>;
     /// The context's time zone is another; whether anything has changed.
-    fn rezone(&self, _unit: &mut Unit, _zone: &Zone) -> bool {
+    fn rezone(&self, _unit: &mut Unit, _now: Millis, _zone: &Zone) -> bool {
         false
     }
     /// Whether it ends with the first action that it calls, even if its spec does not say so.
@@ -127,8 +148,8 @@ trait Rules: Debug + Send + Sync {
     fn history(&self) -> Option<&str> {
         None
     }
-    /// Takes a history in.
-    fn seed(&self, _unit: &mut Unit, _history: &Unit) {}
+    /// Takes a history in, as far as it still matters at that time.
+    fn seed(&self, _unit: &mut Unit, _history: &Unit, _at: Millis) {}
 }
 
 /// What is called in one step.
@@ -209,29 +230,31 @@ impl Spec {
 pub fn start(spec: &Spec, stamp: Millis, _zone: &Zone) -> State {
     let mut units = BTreeMap::new();
     if spec.by.is_none() {
-        units.insert(String::new(), Keyed { touched: stamp, unit: spec.rules.begin(stamp) });
+        units.insert(String::new(), Keyed::new(None, stamp, spec.rules.begin(stamp, false)));
     }
     State { kind: spec.kind.to_owned(), clock: stamp, units, dropped: 0, over: false }
 }
 
 /// Takes over what another pattern of the instance remembers ([`Spec::history`]).
 pub fn seed(spec: &Spec, state: &mut State, history: &State) {
-    for (key, past) in &history.units {
-        if spec.by.is_none() != key.is_empty() || (state.units.len() >= spec.keys_max && !state.units.contains_key(key))
-        {
-            continue;
+    let is_keyed = spec.by.is_some();
+    let mut past: Vec<_> = history.units.iter().filter(|(key, _)| is_keyed != key.is_empty()).collect();
+    // So that those which were touched last stay, if there is no room for all.
+    past.sort_by_key(|(_, past)| past.touched);
+    for (key, past) in past {
+        let known = state.units.remove(key);
+        let mut unit = known.map_or_else(|| spec.rules.begin(state.clock, is_keyed), |keyed| keyed.unit);
+        spec.rules.seed(&mut unit, &past.unit, state.clock);
+        if !is_keyed || !spec.rules.is_idle(&unit) {
+            insert(spec, state, key, past.touched, unit);
         }
-        let clock = state.clock;
-        let begin = || Keyed { touched: past.touched, unit: spec.rules.begin(clock) };
-        let keyed = state.units.entry(key.clone()).or_insert_with(begin);
-        spec.rules.seed(&mut keyed.unit, &past.unit);
     }
 }
 
 /// A state under another spec: it goes on if the kind and the way of keys are the same, and begins anew otherwise.
 pub fn resume(spec: &Spec, state: State, stamp: Millis) -> State {
     let is_keyed = !state.units.contains_key("");
-    let (begun, like) = (spec.rules.begin(stamp), std::mem::discriminant::<Unit>);
+    let (begun, like) = (spec.rules.begin(stamp, is_keyed), std::mem::discriminant::<Unit>);
     let fits = state.units.values().all(|keyed| like(&keyed.unit) == like(&begun));
     if state.kind == spec.kind && is_keyed == spec.by.is_some() && fits {
         return state;
@@ -247,28 +270,29 @@ pub fn observe(spec: &Spec, state: &mut State, seen: &Seen<'_>, zone: &Zone) -> 
     let Some(key) = key(spec, seen.payload) else { return Vec::new() };
     state.clock = state.clock.max(seen.stamp);
     let seen = Seen { stamp: state.clock, ..*seen };
-    let mut keyed = match state.units.remove(&key) {
-        Some(keyed) => keyed,
-        None => Keyed { touched: state.clock, unit: spec.rules.begin(state.clock) },
+    let mut unit = match state.units.remove(&key) {
+        Some(keyed) => keyed.unit,
+        None => spec.rules.begin(state.clock, spec.by.is_some()),
     };
     let mut calls = Calls::default();
-    keyed.touched = state.clock;
-    spec.rules.observe(&mut keyed.unit, &seen, zone, &mut calls);
-    if spec.by.is_none() || !spec.rules.is_idle(&keyed.unit) {
-        make_room(spec, state);
-        state.units.insert(key.clone(), keyed);
+    spec.rules.observe(&mut unit, &seen, zone, &mut calls);
+    if spec.by.is_none() || !spec.rules.is_idle(&unit) {
+        insert(spec, state, &key, state.clock, unit);
     }
     told(spec, state, &key, calls)
 }
 
-/// Room for one key more: the one that was touched longest ago gives way.
-fn make_room(spec: &Spec, state: &mut State) {
-    while state.units.len() >= spec.keys_max {
-        let oldest = state.units.iter().min_by_key(|(_, keyed)| keyed.touched).map(|(key, _)| key.clone());
-        let Some(oldest) = oldest else { return };
-        state.units.remove(&oldest);
+/// Puts a key in that is not there. If there is no room, the one that was touched longest ago gives way.
+fn insert(spec: &Spec, state: &mut State, key: &str, touched: Millis, unit: Unit) {
+    let keyed = Keyed::new(spec.by.is_some().then_some(key), touched, unit);
+    let mut bytes = keyed.bytes + state.units.values().map(|other| other.bytes).sum::<usize>();
+    while state.units.len() >= spec.keys_max || bytes > KEYED_BYTES_MAX {
+        let oldest = state.units.iter().min_by_key(|(_, other)| other.touched).map(|(key, _)| key.clone());
+        let Some(oldest) = oldest.and_then(|key| state.units.remove(&key)) else { break };
+        bytes -= oldest.bytes;
         state.dropped += 1;
     }
+    state.units.insert(key.to_owned(), keyed);
 }
 
 /// When its next deadline is.
@@ -276,7 +300,9 @@ pub fn due(spec: &Spec, state: &State) -> Option<Millis> {
     if state.over {
         return None;
     }
-    state.units.values().filter_map(|keyed| spec.rules.due(&keyed.unit, spec.by.is_some())).min()
+    let due = state.units.values().filter_map(|keyed| spec.rules.due(&keyed.unit, spec.by.is_some())).min();
+    // Under another spec than it began with, a deadline may lie behind.
+    due.map(|due| due.max(state.clock))
 }
 
 /// Its deadline has passed: `at` is [`due`].
@@ -290,6 +316,7 @@ pub fn tick(spec: &Spec, state: &mut State, at: Millis, zone: &Zone) -> Vec<Fire
         let Some(keyed) = state.units.get_mut(&key).filter(|_| !state.over) else { continue };
         let mut calls = Calls::default();
         spec.rules.tick(&mut keyed.unit, at, zone, &mut calls);
+        keyed.weigh(is_keyed.then_some(&key));
         let is_done = spec.rules.is_done(&keyed.unit);
         if is_keyed && spec.rules.is_idle(&keyed.unit) {
             state.units.remove(&key);
@@ -315,11 +342,29 @@ fn told(spec: &Spec, state: &mut State, key: &str, Calls(mut calls): Calls) -> V
             payload.insert("key".to_owned(), json!(key));
         }
         payload.extend(call.told);
-        // Plain JSON: it is always a value.
-        let payload = Value::from_json_value(&Json::Object(payload)).unwrap_or_default();
-        Fire { action: call.action, stamp: call.at, payload }
+        Fire { action: call.action, stamp: call.at, payload: value_of(payload) }
     };
     calls.into_iter().map(fire).collect()
+}
+
+/// What an action is told, as a value. Of a payload that is no value within it (nested too deeply then, or with integers that no value
+/// holds), null is left.
+fn value_of(mut told: Map<String, Json>) -> Value {
+    let is_value = |part: &Json| Value::from_json_value(part).is_ok();
+    let whole = Json::Object(told.clone());
+    if let Ok(value) = Value::from_json_value(&whole) {
+        return value;
+    }
+    for part in told.values_mut() {
+        match part {
+            Json::Array(items) => {
+                items.iter_mut().filter(|item| !is_value(&json!([[item]]))).for_each(|item| *item = Json::Null);
+            }
+            one if !is_value(&json!([one])) => *one = Json::Null,
+            _ => {}
+        }
+    }
+    Value::from_json_value(&Json::Object(told)).unwrap_or_default()
 }
 
 /// What it has seen, as a map.
@@ -345,10 +390,10 @@ pub fn is_over(_spec: &Spec, state: &State) -> bool {
 }
 
 /// The context's time zone is another from now on; whether anything has changed.
-pub fn rezone(spec: &Spec, state: &mut State, _now: Millis, zone: &Zone) -> bool {
+pub fn rezone(spec: &Spec, state: &mut State, now: Millis, zone: &Zone) -> bool {
     let mut changed = false;
     for keyed in state.units.values_mut() {
-        changed |= spec.rules.rezone(&mut keyed.unit, zone);
+        changed |= spec.rules.rezone(&mut keyed.unit, now, zone);
     }
     changed
 }

@@ -168,7 +168,7 @@ impl Fields {
         if parts.iter().any(|part| part.is_empty()) {
             return Err(self.wrong(key, format_args!("{text:?} names no field: `order_id`, `order.id` or `/order/id`")));
         }
-        Ok(Some(parts.iter().map(|part| format!("/{}", part.replace('~', "~0"))).collect()))
+        Ok(Some(parts.iter().map(|part| format!("/{}", part.replace('~', "~0").replace('/', "~1"))).collect()))
     }
 
     /// One condition, or several of which one is enough.

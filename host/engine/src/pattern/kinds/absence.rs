@@ -10,9 +10,11 @@ use crate::{model::Millis, schedule::Zone};
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Waits {
     since: Millis,
+    /// From when on the time runs: since then, or since it passed last.
+    from: Millis,
     /// How often the time has passed since.
     passed: u64,
-    /// Whether it waits; not after it has called its action once.
+    /// Whether it waits: not after it has called its action once, and for a key not before its first event.
     waits: bool,
 }
 
@@ -37,25 +39,25 @@ impl Rules for Absence {
         self.of.observes(event)
     }
 
-    fn begin(&self, at: Millis) -> Unit {
-        Unit::Absence(Waits { since: at, passed: 0, waits: true })
+    fn begin(&self, at: Millis, is_keyed: bool) -> Unit {
+        Unit::Absence(Waits { since: at, from: at, passed: 0, waits: !is_keyed })
     }
 
     fn observe(&self, unit: &mut Unit, seen: &Seen<'_>, _zone: &Zone, _calls: &mut Calls) {
         let Unit::Absence(waits) = unit else { return };
         if self.of.is_met(seen.name, seen.payload) {
-            *waits = Waits { since: seen.stamp, passed: 0, waits: true };
+            *waits = Waits { since: seen.stamp, from: seen.stamp, passed: 0, waits: true };
         }
     }
 
     fn due(&self, unit: &Unit, _is_keyed: bool) -> Option<Millis> {
-        let Unit::Absence(Waits { since, passed, waits: true }) = unit else { return None };
-        Some(since.saturating_add(self.time.saturating_mul(passed + 1)))
+        let Unit::Absence(Waits { from, waits: true, .. }) = unit else { return None };
+        Some(from.saturating_add(self.time))
     }
 
     fn tick(&self, unit: &mut Unit, at: Millis, _zone: &Zone, calls: &mut Calls) {
         let Unit::Absence(waits) = unit else { return };
-        waits.passed += 1;
+        (waits.from, waits.passed) = (at, waits.passed + 1);
         waits.waits = self.repeats;
         calls.call(Some(&self.action), "absent", at, json!({ "since": waits.since, "times": waits.passed }));
     }

@@ -16,6 +16,8 @@ use crate::{
 const EVENTS_MAX: usize = 1_024;
 /// Bytes of a distinct value's text; a longer one is cut off.
 const VALUE_BYTES_MAX: usize = 64;
+/// Up to it a float that is whole is an integer.
+const WHOLE_END: f64 = 9_223_372_036_854_775_808.0;
 
 /// What is measured of one event.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -35,8 +37,10 @@ pub struct Sliding {
 /// What was measured in the window that goes on. Windows follow each other from the beginning of Unix time.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct Tumbling {
-    /// The window's number; none while nothing was measured in it.
-    window: Option<u64>,
+    /// The first millisecond after the window; none while nothing was measured in it.
+    ends: Option<Millis>,
+    /// Whether it was judged at its last millisecond: what is shown afterwards belongs to the next.
+    is_judged: bool,
     first: Millis,
     count: u64,
     sum: f64,
@@ -96,14 +100,19 @@ pub(super) fn read(fields: &mut Fields) -> Read<Known> {
         (Measure::Count, None) | (_, Some(_)) => {}
         (_, None) => return Err(fields.wrong("field", "this measure needs the field that it measures")),
     }
-    let threshold = threshold(fields)?;
-    if let Threshold::AtLeast(bound) | Threshold::Above(bound) = threshold
-        && matches!(measure, Measure::Count | Measure::Distinct)
-        && !is_tumbling
-        && bound >= EVENTS_MAX as f64
-    {
+    let (key, threshold) = threshold(fields)?;
+    let counts = matches!(measure, Measure::Count | Measure::Distinct);
+    if counts && !is_tumbling && !threshold.is_upward() {
+        let message = "every count begins small, and a sliding window is looked at with each event: use \"window\": \"tumbling\"";
+        return Err(fields.wrong(key, message));
+    }
+    let is_reached = !threshold.is_upward() || threshold.is_met(EVENTS_MAX as f64);
+    if counts && !is_tumbling && !is_reached {
         let message = format_args!("a sliding window keeps at most {EVENTS_MAX} events: use \"window\": \"tumbling\"");
-        return Err(fields.wrong("at-least", message));
+        return Err(fields.wrong(key, message));
+    }
+    if measure == Measure::Distinct && !is_reached {
+        return Err(fields.wrong(key, format_args!("at most {EVENTS_MAX} values are told apart")));
     }
     let action = fields.action("action")?;
     let actions = vec![("action", Some(action.clone()))];
@@ -111,12 +120,12 @@ pub(super) fn read(fields: &mut Fields) -> Read<Known> {
     Ok(Known { kind: "count", rules, actions, takes_by: true, takes_once: true })
 }
 
-fn threshold(fields: &mut Fields) -> Read<Threshold> {
+fn threshold(fields: &mut Fields) -> Read<(&'static str, Threshold)> {
     let given = [
-        fields.optional_number("at-least")?.map(Threshold::AtLeast),
-        fields.optional_number("above")?.map(Threshold::Above),
-        fields.optional_number("at-most")?.map(Threshold::AtMost),
-        fields.optional_number("below")?.map(Threshold::Below),
+        fields.optional_number("at-least")?.map(|bound| ("at-least", Threshold::AtLeast(bound))),
+        fields.optional_number("above")?.map(|bound| ("above", Threshold::Above(bound))),
+        fields.optional_number("at-most")?.map(|bound| ("at-most", Threshold::AtMost(bound))),
+        fields.optional_number("below")?.map(|bound| ("below", Threshold::Below(bound))),
     ];
     let mut given = given.into_iter().flatten();
     match (given.next(), given.next()) {
@@ -151,8 +160,9 @@ impl Count {
         let value = seen.payload.field(field)?;
         if self.measure == Measure::Distinct {
             let mut text = match value {
-                Value::Text(text) => text,
                 Value::Null | Value::Binary(_) | Value::Structure(_) => return None,
+                // As in conditions, 2 and 2.0 are the same, and no text is a number.
+                Value::Number(number) if number.fract() == 0.0 && number.abs() < WHOLE_END => (number as i64).to_string(),
                 scalar => scalar.to_json().ok()?,
             };
             text.truncate(text.floor_char_boundary(VALUE_BYTES_MAX));
@@ -219,9 +229,13 @@ impl Count {
     }
 
     fn tumble(&self, window: &mut Tumbling, seen: &Seen<'_>, measured: Measured, calls: &mut Calls) {
-        let number = seen.stamp / self.time;
-        if window.window != Some(number) {
-            *window = Tumbling { window: Some(number), first: seen.stamp, ..Tumbling::default() };
+        let ends = match window.ends {
+            Some(ends) if seen.stamp < ends && window.is_judged => ends.saturating_add(self.time),
+            Some(ends) if seen.stamp < ends => ends,
+            _ => (seen.stamp / self.time).saturating_add(1).saturating_mul(self.time),
+        };
+        if window.ends != Some(ends) {
+            *window = Tumbling { ends: Some(ends), first: seen.stamp, ..Tumbling::default() };
         }
         let value = if let Measured::Number(value) = measured { value } else { 0.0 };
         window.min = if window.count == 0 { value } else { window.min.min(value) };
@@ -250,7 +264,7 @@ impl Rules for Count {
         self.of.observes(event)
     }
 
-    fn begin(&self, _at: Millis) -> Unit {
+    fn begin(&self, _at: Millis, _is_keyed: bool) -> Unit {
         if self.is_tumbling { Unit::Tumbling(Tumbling::default()) } else { Unit::Sliding(Sliding::default()) }
     }
 
@@ -269,9 +283,8 @@ impl Rules for Count {
                 window.events.back().filter(|_| is_keyed).map(|(at, _)| at.saturating_add(self.time))
             }
             // The last millisecond of the window: what is accepted in it comes before.
-            Unit::Tumbling(window) if is_keyed || !self.threshold.is_upward() => {
-                Some((window.window? + 1).saturating_mul(self.time) - 1)
-            }
+            Unit::Tumbling(window) if !self.threshold.is_upward() && !window.is_judged => Some(window.ends? - 1),
+            Unit::Tumbling(window) => window.ends.filter(|_| is_keyed),
             _ => None,
         }
     }
@@ -279,13 +292,14 @@ impl Rules for Count {
     fn tick(&self, unit: &mut Unit, at: Millis, _zone: &Zone, calls: &mut Calls) {
         match unit {
             Unit::Sliding(window) => window.events.clear(),
+            Unit::Tumbling(window) if self.threshold.is_upward() || window.is_judged => *window = Tumbling::default(),
             Unit::Tumbling(window) => {
                 let value = self.of_tumbling(window);
-                if !self.threshold.is_upward() && self.threshold.is_met(value) {
+                if self.threshold.is_met(value) {
                     let told = json!({ "first": window.first, "last": at, "count": window.count, "value": value });
                     calls.call(Some(&self.action), "matched", at, told);
                 }
-                *window = Tumbling::default();
+                *window = Tumbling { ends: window.ends, is_judged: true, ..Tumbling::default() };
             }
             _ => {}
         }
@@ -294,7 +308,7 @@ impl Rules for Count {
     fn is_idle(&self, unit: &Unit) -> bool {
         match unit {
             Unit::Sliding(window) => window.events.is_empty(),
-            Unit::Tumbling(window) => window.window.is_none(),
+            Unit::Tumbling(window) => window.ends.is_none(),
             _ => true,
         }
     }

@@ -62,7 +62,7 @@ impl Rules for Lookback {
         self.of.observes(event) || self.after.observes(event)
     }
 
-    fn begin(&self, _at: Millis) -> Unit {
+    fn begin(&self, _at: Millis, _is_keyed: bool) -> Unit {
         Unit::Past(Past::default())
     }
 
@@ -102,9 +102,10 @@ impl Rules for Lookback {
         self.history.as_deref()
     }
 
-    fn seed(&self, unit: &mut Unit, history: &Unit) {
+    fn seed(&self, unit: &mut Unit, history: &Unit, at: Millis) {
         let Unit::Past(past) = unit else { return };
-        past.last = past.last.max(last(history));
+        let known = last(history).filter(|last| at.saturating_sub(*last) <= self.within);
+        past.last = past.last.max(known);
     }
 }
 
@@ -113,7 +114,7 @@ impl Rules for History {
         self.of.observes(event)
     }
 
-    fn begin(&self, _at: Millis) -> Unit {
+    fn begin(&self, _at: Millis, _is_keyed: bool) -> Unit {
         Unit::Past(Past::default())
     }
 

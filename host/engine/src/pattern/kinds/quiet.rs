@@ -74,7 +74,7 @@ pub(super) mod debounce {
             self.of.observes(event)
         }
 
-        fn begin(&self, _at: Millis) -> Unit {
+        fn begin(&self, _at: Millis, _is_keyed: bool) -> Unit {
             Unit::Debounce(Restless::default())
         }
 
@@ -139,7 +139,7 @@ pub(super) mod throttle {
             self.of.observes(event)
         }
 
-        fn begin(&self, _at: Millis) -> Unit {
+        fn begin(&self, _at: Millis, _is_keyed: bool) -> Unit {
             Unit::Throttle(Throttled::default())
         }
 
@@ -224,7 +224,7 @@ pub(super) mod batch {
             self.of.observes(event)
         }
 
-        fn begin(&self, _at: Millis) -> Unit {
+        fn begin(&self, _at: Millis, _is_keyed: bool) -> Unit {
             Unit::Batch(Items::default())
         }
 

@@ -38,7 +38,7 @@ impl Rules for Sequence {
         self.is_strict || self.steps.iter().any(|step| step.observes(event))
     }
 
-    fn begin(&self, _at: Millis) -> Unit {
+    fn begin(&self, _at: Millis, _is_keyed: bool) -> Unit {
         Unit::Sequence(Starts(vec![None; self.steps.len() - 1]))
     }
 

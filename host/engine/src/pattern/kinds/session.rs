@@ -33,7 +33,7 @@ impl Rules for Rule {
         self.of.observes(event)
     }
 
-    fn begin(&self, _at: Millis) -> Unit {
+    fn begin(&self, _at: Millis, _is_keyed: bool) -> Unit {
         Unit::Session(Session::default())
     }
 

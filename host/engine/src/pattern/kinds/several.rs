@@ -47,7 +47,7 @@ pub(super) mod any {
             self.of.iter().any(|one| one.observes(event))
         }
 
-        fn begin(&self, at: Millis) -> Unit {
+        fn begin(&self, at: Millis, _is_keyed: bool) -> Unit {
             Unit::Any(Began { at, is_over: false })
         }
 
@@ -121,7 +121,7 @@ pub(super) mod all {
             self.of.iter().any(|one| one.observes(event))
         }
 
-        fn begin(&self, _at: Millis) -> Unit {
+        fn begin(&self, _at: Millis, _is_keyed: bool) -> Unit {
             Unit::All(Latest(vec![None; self.of.len()]))
         }
 

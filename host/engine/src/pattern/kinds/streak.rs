@@ -133,7 +133,7 @@ impl Rules for Rule {
         self.of.observes(event)
     }
 
-    fn begin(&self, _at: Millis) -> Unit {
+    fn begin(&self, _at: Millis, _is_keyed: bool) -> Unit {
         Unit::Streak(Streak::default())
     }
 
@@ -148,11 +148,12 @@ impl Rules for Rule {
             if number <= last {
                 return;
             }
-            let frozen = self.missed(last, number, zone).saturating_sub(self.grace);
-            if frozen > self.left(streak) {
+            // Whatever is accepted up to the deadline is in time, also if a change of zones took a day in between.
+            if streak.breaks.is_some_and(|breaks| seen.stamp > breaks) {
                 self.end_streak(streak, seen.stamp, calls);
             } else {
-                streak.used += frozen;
+                let frozen = self.missed(last, number, zone).saturating_sub(self.grace);
+                streak.used += frozen.min(self.left(streak));
             }
         }
         streak.last = Some(number);
@@ -195,10 +196,14 @@ impl Rules for Rule {
         ])
     }
 
-    fn rezone(&self, unit: &mut Unit, zone: &Zone) -> bool {
+    fn rezone(&self, unit: &mut Unit, now: Millis, zone: &Zone) -> bool {
         let Unit::Streak(streak) = unit else { return false };
         let Some(last) = streak.last else { return false };
-        let breaks = Some(self.breaks(streak, last, zone));
-        std::mem::replace(&mut streak.breaks, breaks) != breaks
+        let breaks = self.breaks(streak, last, zone);
+        // Where it is past the deadline already, nobody could have met it: the one that was there before holds.
+        if breaks < now {
+            return false;
+        }
+        streak.breaks.replace(breaks) != Some(breaks)
     }
 }

@@ -54,7 +54,7 @@ impl Rules for Within {
         self.after.observes(event) || self.expect.observes(event)
     }
 
-    fn begin(&self, _at: Millis) -> Unit {
+    fn begin(&self, _at: Millis, _is_keyed: bool) -> Unit {
         Unit::Within(Open::default())
     }
 
