@@ -66,8 +66,7 @@ impl Expect {
             let value = table.get(name)?;
             let what = format!("an item of {name}");
             let list = reader.array(name, value)?;
-            let items: Vec<_> = list.iter().map(|item| values::item(reader, &what, keys, item)).collect();
-            items.into_iter().collect::<Option<Vec<Json>>>()
+            all::<_, Vec<Json>>(list.iter().map(|item| values::item(reader, &what, keys, item)))
         };
         let messages = items("messages", keys::MESSAGE);
         let events = items("events", keys::EVENT);
@@ -75,21 +74,26 @@ impl Expect {
         let log = items("log", keys::LOG);
         let quests = table.get("quests").and_then(|value| {
             let list = reader.array("quests", value)?;
-            let names: Vec<_> = list.iter().map(|name| reader.text("a quest", name).map(str::to_owned)).collect();
-            names.into_iter().collect()
+            all(list.iter().map(|name| reader.text("a quest", name).map(str::to_owned)))
         });
         let variables = table.get("variables").and_then(|value| {
             let named = by_quest(reader, "variables", value)?;
             let read = |(name, value)| Some((name, values::expected(reader, value)?));
-            named.into_iter().map(read).collect()
+            all(named.into_iter().map(read))
         });
         let timers = table.get("timers").and_then(|value| {
             let named = by_quest(reader, "timers", value)?;
             let read = |(name, value)| Some((name, timer(reader, value, zone)?));
-            named.into_iter().map(read).collect()
+            all(named.into_iter().map(read))
         });
         Some(Self { quests, variables, timers, messages, events, dead, log })
     }
+}
+
+/// All of them, or none if one is missing; after all were looked at, so that every fault is told.
+pub(super) fn all<T, C: FromIterator<T>>(parts: impl Iterator<Item = Option<T>>) -> Option<C> {
+    let parts: Vec<Option<T>> = parts.collect();
+    parts.into_iter().collect()
 }
 
 /// Things of a quest by `"quest.name"`, which may be written as a table for each quest.

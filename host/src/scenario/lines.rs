@@ -63,6 +63,16 @@ pub(super) fn value(value: &Json) -> String {
     serde_json::to_string_pretty(value).unwrap_or(short) + "\n"
 }
 
+/// An answer: a table's fields one a line.
+pub(super) fn answer(it: &Json) -> String {
+    match it {
+        Json::Object(fields) if !fields.is_empty() => {
+            fields.iter().map(|(name, it)| format!("{name} = {}", value(it))).collect()
+        }
+        other => value(other),
+    }
+}
+
 /// Named values under a heading.
 pub(super) fn named(heading: &str, fields: &Map<String, Json>) -> String {
     let lines = fields.iter().map(|(name, it)| indented(&format!("{name} = {}", value(it))));

@@ -56,17 +56,14 @@ fn read_file(reader: &mut Reader<'_>) -> Option<File> {
         return None;
     };
     let list = reader.array("scenario", list)?;
-    let scenarios: Vec<_> = list.iter().map(|value| scenario(reader, value, &common)).collect();
-    Some(File { modules: modules?, scenarios: scenarios.into_iter().collect::<Option<_>>()? })
+    let scenarios = expect::all(list.iter().map(|value| scenario(reader, value, &common)));
+    Some(File { modules: modules?, scenarios: scenarios? })
 }
 
 fn modules<'i>(reader: &mut Reader<'i>, value: &Value<'i>) -> Option<Vec<PathBuf>> {
     let one = |reader: &mut Reader<'i>, value: &Value<'i>| reader.text("a module", value).map(PathBuf::from);
     match value.get_ref() {
-        DeValue::Array(list) => {
-            let paths: Vec<_> = list.iter().map(|value| one(reader, value)).collect();
-            paths.into_iter().collect()
-        }
+        DeValue::Array(list) => expect::all(list.iter().map(|value| one(reader, value))),
         _ => Some(vec![one(reader, value)?]),
     }
 }
@@ -111,10 +108,10 @@ fn scenario<'i>(reader: &mut Reader<'i>, value: &Value<'i>, outer: &Common) -> O
         }
     };
     let steps = match table.get("steps") {
-        Some(steps) => reader.array("steps", steps).map(|list| {
-            let steps: Vec<_> = list.iter().map(|value| step(reader, value, &common)).collect();
-            steps.into_iter().collect::<Option<Vec<_>>>()
-        }),
+        Some(steps) => {
+            let list = reader.array("steps", steps);
+            list.and_then(|list| expect::all(list.iter().map(|value| step(reader, value, &common))))
+        }
         None => {
             reader.fault(value.span(), "a scenario has steps".to_owned());
             None
@@ -126,7 +123,7 @@ fn scenario<'i>(reader: &mut Reader<'i>, value: &Value<'i>, outer: &Common) -> O
         zone: common.zone,
         start: common.start.unwrap_or(BEGINNING),
         config: common.config,
-        steps: steps??,
+        steps: steps?,
     })
 }
 
@@ -134,8 +131,8 @@ fn step<'i>(reader: &mut Reader<'i>, value: &Value<'i>, common: &Common) -> Opti
     let table = reader.table("a step", value)?;
     reader.check_keys("a step", table, keys::STEP);
     let verb = verb(reader, table);
-    let is_asked = matches!(verb, Some(Verb::Call(..) | Verb::Query(..)));
-    let takes_payload = !matches!(verb, None | Some(Verb::Add(_) | Verb::Remove(_)));
+    let is_asked = ["call", "query"].iter().any(|name| table.contains_key(*name));
+    let takes_payload = ["send", "send_to", "broadcast", "call", "query"].iter().any(|name| table.contains_key(*name));
     let payload = match table.get("payload") {
         Some(payload) if !takes_payload => {
             let what = "payload belongs to send, send_to, broadcast, call or query";

@@ -149,7 +149,9 @@ impl<R: Runner> Running<'_, R> {
             }
             Some(When::At(at)) => *at,
         };
-        Ok(self.world.advance_to(until)?)
+        // What is done at a time is in time for what is due then.
+        let comes_in = matches!(&step.verb, Some(verb) if !matches!(verb, Verb::Query(..)));
+        Ok(if comes_in { self.world.advance_before(until)? } else { self.world.advance_to(until)? })
     }
 
     fn act(&mut self, step: &Step) -> Result<(), Wrong> {
@@ -375,11 +377,8 @@ fn answered(verb: &Verb, expected: Option<&Answer>, answer: Result<Json, (String
     if wanted == found {
         return Ok(());
     }
-    let text = |value: &Json| serde_json::to_string_pretty(value).unwrap_or_default() + "\n";
-    Err(Wrong {
-        message: format!("{what} answers something else"),
-        diff: lines::compare(&text(&wanted), &text(&found)),
-    })
+    let diff = lines::compare(&lines::answer(&wanted), &lines::answer(&found));
+    Err(Wrong { message: format!("{what} answers something else"), diff })
 }
 
 fn named(kind: &str, wanted: &Map<String, Json>, there: &Map<String, Json>, whole: bool) -> Option<(String, String)> {

@@ -123,10 +123,14 @@ impl<'i> Reader<'i> {
     }
 
     pub(super) fn count(&mut self, what: &str, value: &Value<'i>, range: Range<u64>) -> Option<u64> {
-        let count = value.get_ref().as_integer().and_then(integer).and_then(|it| u64::try_from(it).ok());
-        let count = count.filter(|count| range.contains(count));
+        let wanted = format!("a whole number from {} to {}", range.start, range.end - 1);
+        let Some(number) = value.get_ref().as_integer() else {
+            self.wrong(what, &wanted, value);
+            return None;
+        };
+        let count = integer(number).and_then(|it| u64::try_from(it).ok()).filter(|count| range.contains(count));
         if count.is_none() {
-            self.wrong(what, &format!("a whole number from {} to {}", range.start, range.end - 1), value);
+            self.fault(value.span(), format!("{what} is {wanted}, not {number}"));
         }
         count
     }

@@ -206,8 +206,19 @@ impl<R: Runner> World<R> {
     /// Lets time pass: every timer and retry due by then runs, each at its time. What is accepted afterwards comes after them. Time never
     /// goes back.
     pub fn advance_to(&mut self, time: Millis) -> Result<(), Restless> {
+        self.advance(time, |wake| wake <= time)?;
+        self.settle()
+    }
+
+    /// As [`World::advance_to`], but what is due at that very time comes after what is accepted next, as it would after everything that a
+    /// host accepts in that millisecond.
+    pub fn advance_before(&mut self, time: Millis) -> Result<(), Restless> {
+        self.advance(time, |wake| wake < time)
+    }
+
+    fn advance(&mut self, time: Millis, is_due: impl Fn(Millis) -> bool) -> Result<(), Restless> {
         let mut wakes = 0;
-        while let Some(wake) = self.next_wake().filter(|wake| *wake <= time) {
+        while let Some(wake) = self.next_wake().filter(|wake| is_due(*wake)) {
             wakes += 1;
             if wakes > WAKES_MAX {
                 return Err(Restless::Long);
@@ -216,7 +227,7 @@ impl<R: Runner> World<R> {
             self.settle()?;
         }
         self.now = self.now.max(time);
-        self.settle()
+        Ok(())
     }
 
     /// The time, in Unix milliseconds.

@@ -12,6 +12,8 @@ use std::{
 
 use anyhow::Context as _;
 
+pub(crate) use output::span;
+
 use super::{Outcome, QuestFlags, client::Refused, modules::Loader, print::Printer, until_told};
 use crate::{
     quests::{Quests, Served},
