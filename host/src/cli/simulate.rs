@@ -213,7 +213,7 @@ async fn play<E: Iterator<Item = Event>>(
             break;
         };
         let wait = speed.map_or(Duration::ZERO, |speed| {
-            let due = Duration::from_secs_f64((at - start) as f64 / 1_000.0 / speed);
+            let due = Duration::try_from_secs_f64((at - start) as f64 / 1_000.0 / speed).unwrap_or(Duration::MAX);
             due.saturating_sub(began.elapsed())
         });
         steps += 1;
