@@ -44,7 +44,7 @@ impl<'a> Loader<'a> {
 
     fn files(&self, path: &Path) -> anyhow::Result<Vec<PathBuf>> {
         if !path.exists() {
-            let hint = "build it first, or name where it is with --module";
+            let hint = "build it first, or name where it is";
             return Err(Refused::usage(&format!("there is no module {}", path.display()), hint));
         }
         if path.is_file() {

@@ -156,6 +156,6 @@ fn timer_like<'i>(
 
 /// A time in the scenario's zone.
 pub(super) fn time<'i>(reader: &mut Reader<'i>, value: &Value<'i>, zone: &Zone) -> Option<Millis> {
-    let text = reader.time_text("a time", value)?;
+    let text = reader.time_text("this", value)?;
     reader.checked(value, time::read(&text, zone))
 }

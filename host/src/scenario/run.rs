@@ -151,7 +151,8 @@ impl<R: Runner> Running<'_, R> {
         };
         // What is done at a time is in time for what is due then.
         let comes_in = matches!(&step.verb, Some(verb) if !matches!(verb, Verb::Query(..)));
-        Ok(if comes_in { self.world.advance_before(until)? } else { self.world.advance_to(until)? })
+        let passed = if comes_in { self.world.advance_before(until) } else { self.world.advance_to(until) };
+        Ok(passed?)
     }
 
     fn act(&mut self, step: &Step) -> Result<(), Wrong> {
@@ -378,7 +379,9 @@ fn answered(verb: &Verb, expected: Option<&Answer>, answer: Result<Json, (String
         return Ok(());
     }
     let diff = lines::compare(&lines::answer(&wanted), &lines::answer(&found));
-    Err(Wrong { message: format!("{what} answers something else"), diff })
+    let how =
+        if matches!(expected, Some(Answer::Fails(_))) { "fails in another way" } else { "answers something else" };
+    Err(Wrong { message: format!("{what} {how}"), diff })
 }
 
 fn named(kind: &str, wanted: &Map<String, Json>, there: &Map<String, Json>, whole: bool) -> Option<(String, String)> {

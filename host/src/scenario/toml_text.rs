@@ -14,7 +14,7 @@ use toml::{
 /// Names that differ by more than this many letters are no slip of the pen.
 const SLIPS: usize = 3;
 /// Faults of one file that are told.
-const FAULTS_MAX: usize = 20;
+const FAULTS_MAX: usize = 100;
 
 /// Something wrong in a file.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -27,8 +27,11 @@ pub(super) fn item<'i>(reader: &mut Reader<'i>, what: &str, keys: &[&str], value
     };
     reader.check_keys(what, table, keys);
     let mut fields = Map::new();
-    for (key, value) in table.iter() {
-        fields.insert(key.get_ref().to_string(), expected(reader, value)?);
+    // In the order in which what is found is shown.
+    for key in keys {
+        if let Some(value) = table.get(*key) {
+            fields.insert((*key).to_owned(), expected(reader, value)?);
+        }
     }
     Some(Json::Object(fields))
 }

@@ -74,7 +74,7 @@ fn a_folder_stands_for_its_scenarios_and_sources_are_built() {
     };
     let list = command(&[quests.to_str().unwrap(), "--list", "--filter", "milli"]);
     let line = format!(
-        "{}:31  the very millisecond of the deadline is in time\n",
+        "{}:24  the very millisecond of the deadline is in time\n",
         quests.join("onboarding/scenarios.toml").display()
     );
     assert_eq!(said(&list), format!("{line}exit Some(0)\n"));

@@ -1,6 +1,11 @@
 //! `quest-host simulate` whole: recorded and generated events, and what comes of them.
 
-use std::{io::Write as _, path::Path, process::Stdio};
+use std::{
+    io::{BufRead as _, BufReader, Write as _},
+    path::Path,
+    process::Stdio,
+    sync::{Arc, Mutex},
+};
 
 use quest_host_tests::{
     eventually,
@@ -43,7 +48,6 @@ fn recorded_events() {
     let base = ["quests", "--events", "recorded.jsonl", "--no-build", "--speed", "max"];
     let with = |more: &[&str]| run(&setup, &[&base[..], more].concat());
     let text = with(&["--tz", "Europe/Berlin", "--until", "1 hour"]) + &with(&["--from", "2026-03-01 10:10"]);
-    // The ids of instances differ, as do those of the events that have none of their own.
     insta::assert_snapshot!(
         "simulate_recorded",
         text.replace(" ms\n", " [n] ms\n").lines().map(took).collect::<Vec<_>>().join("\n")
@@ -89,12 +93,16 @@ fn what_a_host_told_can_be_done_again() {
     let folder = tempfile::tempdir().unwrap();
     let setup = setup(folder.path()).flags(&["--no-build"]);
     let host = setup.start();
-    let mut tail = Speaking::start(
-        host.command(&["tail", "--format", "json", "--url", &host.url])
-            .stdout(std::fs::File::create(folder.path().join("told.jsonl")).map(Stdio::from).unwrap()),
-    );
-    let _ = &mut tail;
-    let told = || std::fs::read_to_string(folder.path().join("told.jsonl")).unwrap_or_default();
+    let mut tail = Speaking::start(&mut host.command(&["tail", "--format", "json"]));
+    let lines = BufReader::new(tail.process.0.stdout.take().unwrap()).lines();
+    let heard = Arc::new(Mutex::new(String::new()));
+    let hears = Arc::clone(&heard);
+    let listener = std::thread::spawn(move || {
+        for line in lines.map_while(Result::ok) {
+            hears.lock().unwrap().push_str(&(line + "\n"));
+        }
+    });
+    let told = || heard.lock().unwrap().clone();
     // The stream is there when an event that is sent comes out of it.
     eventually("tail tells", || {
         assert!(host.cli(&["send", "--context", "first", "--event", "nobody-knows-it"]).status.success());
@@ -108,6 +116,8 @@ fn what_a_host_told_can_be_done_again() {
     eventually("all is told", || (told().contains("onboarding-done") && told().contains("my_action")).then_some(()));
     let (status, _) = tail.end(libc::SIGINT);
     assert!(status.success());
+    listener.join().unwrap();
+    std::fs::write(folder.path().join("told.jsonl"), told()).unwrap();
     let args =
         ["quests", "--no-build", "--events", "told.jsonl", "--speed", "max", "--until", "1 hour", "--format", "json"];
     let text = run(&setup, &args);
@@ -128,9 +138,9 @@ fn its_pace_is_the_clocks_and_it_can_be_stopped() {
     writeln!(input, "{}", json!({"at": 1_772_359_200_000_u64, "context": "a", "event": "test_event"})).unwrap();
     writeln!(input, "{}", json!({"offset": "1 hour", "context": "a", "event": "test_event"})).unwrap();
     drop(input);
-    let mut lines = std::io::BufReader::new(child.process.0.stdout.take().unwrap());
+    let mut lines = BufReader::new(child.process.0.stdout.take().unwrap());
     let mut first = String::new();
-    std::io::BufRead::read_line(&mut lines, &mut first).unwrap();
+    lines.read_line(&mut first).unwrap();
     assert!(first.contains("nobody-is-on-it"), "{first}");
     // The next one would come in forty days.
     let (status, _) = child.end(libc::SIGINT);

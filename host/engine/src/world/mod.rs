@@ -30,10 +30,10 @@ pub use timeline::Timeline;
 /// 2026-01-01T00:00:00Z: when a world begins unless it is told.
 pub const BEGINNING: Millis = 1_767_225_600_000;
 
-/// Turns at one time: more are a loop between quests that the limit on hops did not see.
-const TURNS_MAX: usize = 100_000;
-/// Times at which something is due in one step of the user's: more are a timer that sets itself without end.
-const WAKES_MAX: usize = 10_000_000;
+/// Turns at one time: more are a loop between quests that the limit on hops did not see. Two million contexts may be due at one time.
+const TURNS_MAX: usize = 4_000;
+/// Times at which something is due in one step of the user's: more are a timer that sets itself without end. A year of minutes is half.
+const WAKES_MAX: usize = 1_000_000;
 /// Contexts with something due that one turn takes up.
 const DUE_MAX: usize = 512;
 
@@ -399,3 +399,6 @@ impl<R: Runner> fmt::Debug for World<R> {
         out.debug_struct("World").field("now", &self.now).field("contexts", &self.contexts).finish_non_exhaustive()
     }
 }
+
+#[cfg(test)]
+mod tests;
