@@ -351,13 +351,12 @@ fn told(spec: &Spec, state: &mut State, key: &str, Calls(mut calls): Calls) -> V
 /// holds), null is left.
 fn value_of(mut told: Map<String, Json>) -> Value {
     let is_value = |part: &Json| Value::from_json_value(part).is_ok();
-    let whole = Json::Object(told.clone());
-    if let Ok(value) = Value::from_json_value(&whole) {
+    if let Ok(value) = Value::from_json_value(&Json::Object(told.clone())) {
         return value;
     }
-    for part in told.values_mut() {
+    for (key, part) in &mut told {
         match part {
-            Json::Array(items) => {
+            Json::Array(items) if key == "events" => {
                 items.iter_mut().filter(|item| !is_value(&json!([[item]]))).for_each(|item| *item = Json::Null);
             }
             one if !is_value(&json!([one])) => *one = Json::Null,
