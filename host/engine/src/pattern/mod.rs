@@ -9,8 +9,10 @@
 //! A pattern's own clock is the latest time that it has seen: a consequence inherits the stamp of its cause, which may lie a little
 //! behind. Everything that a state keeps has a bound, named here or in its kind.
 
+mod calls;
 mod condition;
 mod expression;
+mod keys;
 mod kinds;
 mod spec;
 
@@ -23,6 +25,7 @@ use crate::{
     model::{Millis, Value},
     schedule::Zone,
 };
+use calls::{Call, Calls};
 pub use kinds::Unit;
 use spec::Fields;
 pub use spec::SpecError;
@@ -37,10 +40,13 @@ pub const KINDS: [&str; 13] = [
 pub const KEYS_DEFAULT: u64 = 256;
 /// The most that a spec may say.
 pub const KEYS_MAX: u64 = 4_096;
-/// Bytes of a key; a longer one is cut off, so that two that begin alike are one.
-const KEY_BYTES_MAX: usize = 128;
+/// Bytes that all keys of a state take together, stored: past it the key that was touched longest ago gives way, as at the bound of keys.
+/// A pattern without `by` is bounded by its kind alone, below this.
+pub const STATE_BYTES_MAX: usize = 512 * 1_024;
 /// Keys that [`inspect`] shows.
 const KEYS_SHOWN: usize = 100;
+/// What a key's text and its own size take stored, at most, besides its bytes.
+const KEY_HEAD_BYTES: usize = 8;
 
 /// What a pattern looks for, and what it calls.
 #[derive(Debug)]
@@ -64,6 +70,8 @@ pub struct State {
     /// Keys that were dropped because there were too many.
     dropped: u64,
     over: bool,
+    /// Where the keys came from.
+    by: Option<String>,
 }
 
 /// What was seen of one key.
@@ -71,6 +79,8 @@ pub struct State {
 struct Keyed {
     touched: Millis,
     unit: Unit,
+    /// What this takes stored, with its key; 0 without `by`.
+    bytes: u32,
 }
 
 /// An event as a pattern sees it.
@@ -99,8 +109,14 @@ pub struct Fire {
 trait Rules: Debug + Send + Sync {
     /// Whether events of that name concern it.
     fn observes(&self, event: &str) -> bool;
-    /// A key's beginning; without `by`, the pattern's.
+    /// The pattern's beginning, without `by`.
     fn begin(&self, at: Millis) -> Unit;
+    /// A key's beginning: nothing is kept of it yet.
+    fn begin_key(&self) -> Unit {
+        self.begin(0)
+    }
+    /// Whether it can go on with what was kept under another spec of its kind.
+    fn fits(&self, unit: &Unit) -> bool;
     /// An event, at the pattern's own clock.
     fn observe(&self, unit: &mut Unit, seen: &Seen<'_>, zone: &Zone, calls: &mut Calls);
     /// The next deadline. With `is_keyed` also when what is kept becomes idle, so that keys do not stay for ever.
@@ -129,26 +145,6 @@ trait Rules: Debug + Send + Sync {
     }
     /// Takes a history in.
     fn seed(&self, _unit: &mut Unit, _history: &Unit) {}
-}
-
-/// What is called in one step.
-#[derive(Debug, Default)]
-struct Calls(Vec<Call>);
-
-#[derive(Debug)]
-struct Call {
-    action: String,
-    outcome: &'static str,
-    at: Millis,
-    told: Map<String, Json>,
-}
-
-impl Calls {
-    /// Calls an action, if there is one for the outcome. `told` is an object.
-    fn call(&mut self, action: Option<&String>, outcome: &'static str, at: Millis, told: Json) {
-        let (Some(action), Json::Object(told)) = (action, told) else { return };
-        self.0.push(Call { action: action.clone(), outcome, at, told });
-    }
 }
 
 impl Spec {
@@ -209,31 +205,28 @@ impl Spec {
 pub fn start(spec: &Spec, stamp: Millis, _zone: &Zone) -> State {
     let mut units = BTreeMap::new();
     if spec.by.is_none() {
-        units.insert(String::new(), Keyed { touched: stamp, unit: spec.rules.begin(stamp) });
+        units.insert(String::new(), Keyed { touched: stamp, unit: spec.rules.begin(stamp), bytes: 0 });
     }
-    State { kind: spec.kind.to_owned(), clock: stamp, units, dropped: 0, over: false }
+    State { kind: spec.kind.to_owned(), clock: stamp, units, dropped: 0, over: false, by: spec.by.clone() }
 }
 
-/// Takes over what another pattern of the instance remembers ([`Spec::history`]).
+/// Takes over what another pattern of the instance remembers ([`Spec::history`]), of the keys that were touched last if it has more.
 pub fn seed(spec: &Spec, state: &mut State, history: &State) {
-    for (key, past) in &history.units {
-        if spec.by.is_none() != key.is_empty() || (state.units.len() >= spec.keys_max && !state.units.contains_key(key))
-        {
-            continue;
-        }
-        let clock = state.clock;
-        let begin = || Keyed { touched: past.touched, unit: spec.rules.begin(clock) };
-        let keyed = state.units.entry(key.clone()).or_insert_with(begin);
+    let mut past: Vec<_> = history.units.iter().filter(|(key, _)| spec.by.is_none() == key.is_empty()).collect();
+    past.sort_by_key(|(_, past)| past.touched);
+    for (key, past) in past {
+        let begin = || Keyed { touched: past.touched, unit: spec.rules.begin_key(), bytes: 0 };
+        let mut keyed = state.units.remove(key).unwrap_or_else(begin);
         spec.rules.seed(&mut keyed.unit, &past.unit);
+        keep(spec, state, key.clone(), keyed);
     }
 }
 
-/// A state under another spec: it goes on if the kind and the way of keys are the same, and begins anew otherwise.
+/// A state under another spec: it goes on if that spec can take it (`docs/patterns.md` says when), and begins anew otherwise. What
+/// depends on the zone is right after [`rezone`].
 pub fn resume(spec: &Spec, state: State, stamp: Millis) -> State {
-    let is_keyed = !state.units.contains_key("");
-    let (begun, like) = (spec.rules.begin(stamp), std::mem::discriminant::<Unit>);
-    let fits = state.units.values().all(|keyed| like(&keyed.unit) == like(&begun));
-    if state.kind == spec.kind && is_keyed == spec.by.is_some() && fits {
+    let fits = |state: &State| state.units.values().all(|keyed| spec.rules.fits(&keyed.unit));
+    if state.kind == spec.kind && state.by == spec.by && state.units.contains_key("") != spec.by.is_some() && fits(&state) {
         return state;
     }
     start(spec, stamp, &Zone::utc())
@@ -244,31 +237,41 @@ pub fn observe(spec: &Spec, state: &mut State, seen: &Seen<'_>, zone: &Zone) -> 
     if state.over || !spec.observes(seen.name) {
         return Vec::new();
     }
-    let Some(key) = key(spec, seen.payload) else { return Vec::new() };
+    let key = match &spec.by {
+        None => String::new(),
+        Some(place) => match keys::of(seen.payload, place) {
+            Some(key) => key,
+            None => return Vec::new(),
+        },
+    };
     state.clock = state.clock.max(seen.stamp);
     let seen = Seen { stamp: state.clock, ..*seen };
-    let mut keyed = match state.units.remove(&key) {
-        Some(keyed) => keyed,
-        None => Keyed { touched: state.clock, unit: spec.rules.begin(state.clock) },
-    };
+    let begin = || Keyed { touched: state.clock, unit: spec.rules.begin_key(), bytes: 0 };
+    let mut keyed = state.units.remove(&key).unwrap_or_else(begin);
     let mut calls = Calls::default();
     keyed.touched = state.clock;
     spec.rules.observe(&mut keyed.unit, &seen, zone, &mut calls);
     if spec.by.is_none() || !spec.rules.is_idle(&keyed.unit) {
-        make_room(spec, state);
-        state.units.insert(key.clone(), keyed);
+        keep(spec, state, key.clone(), keyed);
     }
     told(spec, state, &key, calls)
 }
 
-/// Room for one key more: the one that was touched longest ago gives way.
-fn make_room(spec: &Spec, state: &mut State) {
-    while state.units.len() >= spec.keys_max {
-        let oldest = state.units.iter().min_by_key(|(_, keyed)| keyed.touched).map(|(key, _)| key.clone());
-        let Some(oldest) = oldest else { return };
-        state.units.remove(&oldest);
-        state.dropped += 1;
+/// Puts a key into the state. Others, those that were touched longest ago, give way if there are too many, or if they are too large.
+fn keep(spec: &Spec, state: &mut State, key: String, mut keyed: Keyed) {
+    if spec.by.is_some() {
+        // What does not encode could not be stored at all.
+        let bytes = rmp_serde::to_vec(&keyed).map_or(usize::MAX, |bytes| bytes.len() + key.len() + KEY_HEAD_BYTES);
+        keyed.bytes = u32::try_from(bytes).unwrap_or(u32::MAX);
+        let mut sum = state.units.values().map(|keyed| keyed.bytes as usize).sum::<usize>() + bytes;
+        while state.units.len() >= spec.keys_max || sum > STATE_BYTES_MAX {
+            let oldest = state.units.iter().min_by_key(|(_, keyed)| keyed.touched).map(|(key, _)| key.clone());
+            let Some(dropped) = oldest.and_then(|oldest| state.units.remove(&oldest)) else { break };
+            sum -= dropped.bytes as usize;
+            state.dropped += 1;
+        }
     }
+    state.units.insert(key, keyed);
 }
 
 /// When its next deadline is.
@@ -307,17 +310,13 @@ fn told(spec: &Spec, state: &mut State, key: &str, Calls(mut calls): Calls) -> V
         state.over = true;
         state.units.clear();
     }
-    let fire = |call: Call| {
-        let mut payload = Map::new();
-        payload.insert("kind".to_owned(), json!(spec.kind));
-        payload.insert("outcome".to_owned(), json!(call.outcome));
+    let fire = |Call { action, outcome, at, told }: Call| {
+        let mut fields = vec![("kind", spec.kind.into()), ("outcome", outcome.into())];
         if spec.by.is_some() {
-            payload.insert("key".to_owned(), json!(key));
+            fields.push(("key", key.into()));
         }
-        payload.extend(call.told);
-        // Plain JSON: it is always a value.
-        let payload = Value::from_json_value(&Json::Object(payload)).unwrap_or_default();
-        Fire { action: call.action, stamp: call.at, payload }
+        fields.extend(told);
+        Fire { action, stamp: at, payload: calls::map(&fields) }
     };
     calls.into_iter().map(fire).collect()
 }
@@ -351,17 +350,4 @@ pub fn rezone(spec: &Spec, state: &mut State, _now: Millis, zone: &Zone) -> bool
         changed |= spec.rules.rezone(&mut keyed.unit, zone);
     }
     changed
-}
-
-/// What an event is counted under: empty without `by`; none if its payload has nothing there that tells keys apart.
-fn key(spec: &Spec, payload: &Value) -> Option<String> {
-    let Some(by) = &spec.by else { return Some(String::new()) };
-    let mut key = match payload.field(by)? {
-        Value::Text(text) => text,
-        Value::Integer(number) => number.to_string(),
-        Value::Boolean(flag) => flag.to_string(),
-        Value::Null | Value::Number(_) | Value::Binary(_) | Value::Structure(_) => return None,
-    };
-    key.truncate(key.floor_char_boundary(KEY_BYTES_MAX));
-    (!key.is_empty()).then_some(key)
 }

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value as Json, json};
 
-use super::{Calls, Fields, Known, OneOf, Read, Rules, Seen, Unit};
+use super::{Calls, Fields, Known, OneOf, Read, Rules, Seen, Unit, whole};
 use crate::{model::Millis, schedule::Zone};
 
 /// Since when nothing came.
@@ -26,6 +26,9 @@ struct Absence {
 
 pub(super) fn read(fields: &mut Fields) -> Read<Known> {
     let (of, time, repeats) = (fields.condition("of")?, fields.time("for")?, fields.flag("repeat")?);
+    if repeats {
+        fields.check_repeated("for", time)?;
+    }
     let action = fields.action("action")?;
     let actions = vec![("action", Some(action.clone()))];
     let rules = Box::new(Absence { of, time, repeats, action });
@@ -39,6 +42,15 @@ impl Rules for Absence {
 
     fn begin(&self, at: Millis) -> Unit {
         Unit::Absence(Waits { since: at, passed: 0, waits: true })
+    }
+
+    /// Of a key nothing is awaited before it was there once.
+    fn begin_key(&self) -> Unit {
+        Unit::Absence(Waits { since: 0, passed: 0, waits: false })
+    }
+
+    fn fits(&self, unit: &Unit) -> bool {
+        matches!(unit, Unit::Absence(_))
     }
 
     fn observe(&self, unit: &mut Unit, seen: &Seen<'_>, _zone: &Zone, _calls: &mut Calls) {
@@ -57,7 +69,7 @@ impl Rules for Absence {
         let Unit::Absence(waits) = unit else { return };
         waits.passed += 1;
         waits.waits = self.repeats;
-        calls.call(Some(&self.action), "absent", at, json!({ "since": waits.since, "times": waits.passed }));
+        calls.call(Some(&self.action), "absent", at, vec![("since", whole(waits.since)), ("times", whole(waits.passed))]);
     }
 
     fn is_idle(&self, unit: &Unit) -> bool {
