@@ -83,7 +83,8 @@ mod tests {
         let deepest = (1..200).take_while(|depth| nested(*depth).is_ok()).last().expect("some are");
         let fits = nested(deepest - 1).expect("a value");
         let bytes = Value::Binary(vec![0, 159, 146, 150]);
-        let told = map(&vec![("event", fits.clone()), ("bytes", bytes.clone()), ("deep", nested(deepest).expect("a value"))]);
+        let told =
+            map(&vec![("event", fits.clone()), ("bytes", bytes.clone()), ("deep", nested(deepest).expect("a value"))]);
         assert_eq!(told.check(), Ok(()));
         assert_eq!(told.field("/event"), Some(fits.clone()));
         assert_eq!(told.field("/bytes"), Some(bytes));

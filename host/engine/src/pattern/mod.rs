@@ -226,7 +226,11 @@ pub fn seed(spec: &Spec, state: &mut State, history: &State) {
 /// depends on the zone is right after [`rezone`].
 pub fn resume(spec: &Spec, state: State, stamp: Millis) -> State {
     let fits = |state: &State| state.units.values().all(|keyed| spec.rules.fits(&keyed.unit));
-    if state.kind == spec.kind && state.by == spec.by && state.units.contains_key("") != spec.by.is_some() && fits(&state) {
+    if state.kind == spec.kind
+        && state.by == spec.by
+        && state.units.contains_key("") != spec.by.is_some()
+        && fits(&state)
+    {
         return state;
     }
     start(spec, stamp, &Zone::utc())

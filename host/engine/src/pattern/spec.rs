@@ -102,7 +102,9 @@ impl Fields {
         match self.take(key) {
             None => Ok(false),
             Some(Json::Bool(flag)) => Ok(flag),
-            Some(other) => Err(self.wrong(key, format_args!("true or false is wanted, not {}", clipped(&other.to_string())))),
+            Some(other) => {
+                Err(self.wrong(key, format_args!("true or false is wanted, not {}", clipped(&other.to_string()))))
+            }
         }
     }
 
@@ -111,7 +113,10 @@ impl Fields {
         let Some(given) = self.take(key) else { return Ok(None) };
         match given.as_u64().filter(|number| (min..=max).contains(number)) {
             Some(number) => Ok(Some(number)),
-            None => Err(self.wrong(key, format_args!("a whole number from {min} to {max} is wanted, not {}", clipped(&given.to_string())))),
+            None => Err(self.wrong(
+                key,
+                format_args!("a whole number from {min} to {max} is wanted, not {}", clipped(&given.to_string())),
+            )),
         }
     }
 
@@ -139,7 +144,13 @@ impl Fields {
                 self.wrong(key, format_args!("{error}{mark}"))
             })?,
             other => other.as_u64().ok_or_else(|| {
-                self.wrong(key, format_args!("a length of time is wanted, like \"10 minutes\", not {}", clipped(&other.to_string())))
+                self.wrong(
+                    key,
+                    format_args!(
+                        "a length of time is wanted, like \"10 minutes\", not {}",
+                        clipped(&other.to_string())
+                    ),
+                )
             })?,
         };
         if time == 0 || time > TIME_MAX {
@@ -186,7 +197,8 @@ impl Fields {
             None => Ok(None),
             Some(Json::String(text)) => Ok(Some(OneOf::new(vec![self.condition_of(key, &text)?]))),
             Some(Json::Array(items)) => Ok(Some(OneOf::new(self.conditions_of(key, &items, 1)?))),
-            Some(other) => Err(self.wrong(key, format_args!("an event is wanted, like \"opened\", not {}", clipped(&other.to_string())))),
+            Some(other) => Err(self
+                .wrong(key, format_args!("an event is wanted, like \"opened\", not {}", clipped(&other.to_string())))),
         }
     }
 
@@ -200,7 +212,9 @@ impl Fields {
     pub(super) fn conditions(&mut self, key: &'static str, min: usize) -> Read<Vec<Condition>> {
         match self.take(key) {
             Some(Json::Array(items)) => self.conditions_of(key, &items, min),
-            Some(other) => Err(self.wrong(key, format_args!("a list of events is wanted, not {}", clipped(&other.to_string())))),
+            Some(other) => {
+                Err(self.wrong(key, format_args!("a list of events is wanted, not {}", clipped(&other.to_string()))))
+            }
             None => Err(self.missing(key, &format!("\"{key}\": [\"first\", \"second where amount > 1\"]"))),
         }
     }
@@ -211,7 +225,8 @@ impl Fields {
         }
         let read = |item: &Json| match item {
             Json::String(text) => self.condition_of(key, text),
-            other => Err(self.wrong(key, format_args!("an event is wanted, like \"opened\", not {}", clipped(&other.to_string())))),
+            other => Err(self
+                .wrong(key, format_args!("an event is wanted, like \"opened\", not {}", clipped(&other.to_string())))),
         };
         items.iter().map(read).collect()
     }

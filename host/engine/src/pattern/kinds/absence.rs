@@ -69,7 +69,12 @@ impl Rules for Absence {
         let Unit::Absence(waits) = unit else { return };
         waits.passed += 1;
         waits.waits = self.repeats;
-        calls.call(Some(&self.action), "absent", at, vec![("since", whole(waits.since)), ("times", whole(waits.passed))]);
+        calls.call(
+            Some(&self.action),
+            "absent",
+            at,
+            vec![("since", whole(waits.since)), ("times", whole(waits.passed))],
+        );
     }
 
     fn is_idle(&self, unit: &Unit) -> bool {

@@ -133,7 +133,8 @@ fn check_counted(fields: &Fields, threshold: Threshold, is_tumbling: bool, measu
         Threshold::Below(_) => ("below", 0.0),
     };
     if !threshold.is_upward() {
-        let hint = "a sliding window is looked at with each event, so few events are no news: use \"window\": \"tumbling\"";
+        let hint =
+            "a sliding window is looked at with each event, so few events are no news: use \"window\": \"tumbling\"";
         return Err(fields.wrong(key, hint));
     }
     if needed <= EVENTS_MAX as f64 {

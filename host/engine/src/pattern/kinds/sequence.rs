@@ -58,7 +58,8 @@ impl Rules for Sequence {
             };
             match (start, starts.get_mut(place)) {
                 (Some(start), None) => {
-                    let told = vec![("first", whole(start)), ("last", whole(seen.stamp)), ("event", seen.payload.clone())];
+                    let told =
+                        vec![("first", whole(start)), ("last", whole(seen.stamp)), ("event", seen.payload.clone())];
                     calls.call(Some(&self.action), "matched", seen.stamp, told);
                     starts.fill(None);
                     return;

@@ -1,0 +1,1 @@
+//! The ends of civil days, against a look at every minute around each change of clocks.

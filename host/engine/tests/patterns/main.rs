@@ -1,0 +1,11 @@
+//! Patterns against what a slow look at the whole history finds, and what they promise besides: bounds, texts of errors, going on under
+//! another spec. The slow search (`naive`) shares no code with the patterns.
+
+mod bounds;
+mod days;
+mod docs;
+mod history;
+mod naive;
+mod random;
+mod refused;
+mod resume;
