@@ -64,8 +64,7 @@ pub fn texts(conditions: &[Condition]) -> Json {
 
 pub fn condition() -> impl Strategy<Value = Condition> {
     let at_least = prop::option::weighted(0.3, 1..4i64);
-    (prop::sample::select(&["a", "b", "c"][..]), at_least)
-        .prop_map(|(name, at_least)| Condition { name, at_least })
+    (prop::sample::select(&["a", "b", "c"][..]), at_least).prop_map(|(name, at_least)| Condition { name, at_least })
 }
 
 pub fn conditions(min: usize, max: usize) -> impl Strategy<Value = Vec<Condition>> {
@@ -73,11 +72,11 @@ pub fn conditions(min: usize, max: usize) -> impl Strategy<Value = Vec<Condition
 }
 
 /// The time that the histories' patterns are about, in ms. Small, so that stamps meet deadlines.
-pub const TIME: u64 = 100;
+pub const TIME: u64 = 1_000;
 
 fn gap() -> impl Strategy<Value = u64> {
     let near = prop::sample::select(&[1, 40, 50, TIME - 1, TIME, TIME + 1, 2 * TIME, 2 * TIME + 1, 7 * TIME][..]);
-    prop_oneof![4 => Just(0), 4 => 0..TIME / 2, 4 => near]
+    prop_oneof![4 => Just(0), 4 => (0..TIME / 20).prop_map(|tens| 10 * tens), 4 => near]
 }
 
 /// Events with gaps of none, of about the time, and of much more.
