@@ -211,6 +211,17 @@ impl Spec {
     }
 }
 
+impl State {
+    /// Bytes that it takes, about as it is stored.
+    pub fn size(&self) -> usize {
+        let size = |keyed: &Keyed| match keyed.bytes {
+            0 => rmp_serde::to_vec(&keyed.unit).map_or(0, |bytes| bytes.len()),
+            bytes => bytes,
+        };
+        self.units.values().map(size).sum()
+    }
+}
+
 /// Begins a pattern at `stamp`. The zone is the context's.
 pub fn start(spec: &Spec, stamp: Millis, _zone: &Zone) -> State {
     let mut units = BTreeMap::new();

@@ -7,6 +7,7 @@ mod day_ends;
 mod days;
 mod docs;
 mod driver;
+mod ends;
 mod errors;
 mod history;
 mod naive;

@@ -114,6 +114,10 @@ impl Rule {
         let mut without = 0;
         while without <= bridged {
             number += 1;
+            // Behind the end of the time that is reckoned with, no zone has a further day.
+            if self.end(number, zone) >= civil::MILLIS_MAX - 1 {
+                break;
+            }
             let counts = self.unit != Every::Day || civil::has_day(number, zone);
             without += u64::from(counts);
         }
