@@ -138,16 +138,14 @@ fn check_counted(fields: &Fields, threshold: Threshold, is_tumbling: bool, measu
     };
     if !threshold.is_upward() {
         let hint =
-            "a sliding window is looked at with each event, so few events are no news: use \"window\": \"tumbling\"";
+            "every count begins small, and a sliding window is looked at with each event: use \"window\": \"tumbling\"";
         return Err(fields.wrong(key, hint));
     }
     if needed <= EVENTS_MAX as f64 {
         return Ok(());
     }
     match (is_tumbling, measure) {
-        (true, Measure::Distinct) => {
-            Err(fields.wrong(key, format_args!("a window tells at most {EVENTS_MAX} values apart")))
-        }
+        (true, Measure::Distinct) => Err(fields.wrong(key, format_args!("at most {EVENTS_MAX} values are told apart"))),
         (true, _) => Ok(()),
         (false, _) => {
             let message =

@@ -11,6 +11,8 @@ use crate::{
 
 /// Units that may be bridged, by grace or by freezes.
 const BRIDGED_MAX: u64 = 366;
+/// Days in a row that a zone may have skipped: none has skipped more than one.
+const SKIPPED_MAX: u64 = 2;
 
 /// A streak. Units are numbered: days from 1970-01-01, weeks from the Monday before that, months from January 1970.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
@@ -110,14 +112,12 @@ impl Rule {
     /// When a streak breaks whose last event was in this unit: at the end of the first unit that nothing bridges.
     fn breaks(&self, streak: &Streak, last: i64, zone: &Zone) -> Millis {
         let bridged = self.grace + self.left(streak);
+        // Behind the end of the calendar there are no days.
+        let end = last.saturating_add_unsigned(bridged + 1 + SKIPPED_MAX);
         let mut number = last;
         let mut without = 0;
-        while without <= bridged {
+        while without <= bridged && number < end {
             number += 1;
-            // Behind the end of the time that is reckoned with, no zone has a further day.
-            if self.end(number, zone) >= civil::MILLIS_MAX - 1 {
-                break;
-            }
             let counts = self.unit != Every::Day || civil::has_day(number, zone);
             without += u64::from(counts);
         }
