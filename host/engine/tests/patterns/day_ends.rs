@@ -10,16 +10,17 @@ const MINUTE: i64 = 60_000;
 const DAY: i64 = 86_400_000;
 
 fn day(at: i64, rules: &TimeZone) -> i64 {
-    let offset = i64::from(rules.to_offset(Timestamp::from_millisecond(at).unwrap()).seconds());
+    let offset = i64::from(rules.to_offset(Timestamp::from_millisecond(at).expect("it is there")).seconds());
     (at + offset * 1_000).div_euclid(DAY)
 }
 
 #[test]
 fn a_day_ends_with_its_last_millisecond() {
-    let (from, to) = (Timestamp::from_second(0).unwrap(), Timestamp::from_second(2_250_000_000).unwrap());
+    let (from, to) =
+        (Timestamp::from_second(0).expect("it is there"), Timestamp::from_second(2_250_000_000).expect("it is there"));
     let mut looked = 0;
     for name in TimeZoneDatabase::bundled().available() {
-        let rules = TimeZoneDatabase::bundled().get(name.as_str()).unwrap();
+        let rules = TimeZoneDatabase::bundled().get(name.as_str()).expect("it is there");
         let Ok(zone) = Zone::parse(name.as_str()) else { continue };
         for change in rules.following(from).take_while(|change| change.timestamp() < to) {
             let change = change.timestamp().as_millisecond();

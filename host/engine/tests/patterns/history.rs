@@ -44,13 +44,13 @@ pub fn events() -> impl Strategy<Value = Vec<Event>> {
 }
 
 pub fn spec(json: &Json) -> Spec {
-    let value = Value::from_json_value(json).unwrap();
+    let value = Value::from_json_value(json).expect("it is there");
     Spec::parse(&value, &|action| matches!(action, "act" | "otherwise"))
         .unwrap_or_else(|error| panic!("{json}: {error}"))
 }
 
 pub fn stored(state: &State) -> Vec<u8> {
-    rmp_serde::to_vec(state).unwrap()
+    rmp_serde::to_vec(state).expect("it is there")
 }
 
 /// A pattern that lives.
@@ -73,7 +73,7 @@ impl Live {
     fn step(&mut self, fires: Vec<Fire>) {
         self.fires.extend(fires);
         if self.is_stored {
-            let again: State = rmp_serde::from_slice(&stored(&self.state)).unwrap();
+            let again: State = rmp_serde::from_slice(&stored(&self.state)).expect("it is there");
             assert_eq!(again, self.state);
             self.state = again;
         }
@@ -99,7 +99,7 @@ impl Live {
         // Later stamps may already have been seen, and the deadlines before them have passed.
         self.last = self.last.max(event.stamp);
         self.advance(self.last);
-        let payload = Value::from_json_value(&event.payload).unwrap();
+        let payload = Value::from_json_value(&event.payload).expect("it is there");
         let seen = Seen { name: event.name, payload: &payload, stamp: event.stamp };
         let before = self.state.clone();
         let fires = pattern::observe(&self.spec, &mut self.state, &seen, &self.zone);

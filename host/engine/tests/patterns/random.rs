@@ -43,7 +43,7 @@ fn count() -> impl Strategy<Value = Rule> {
 
 /// The calls that were made, in the form of those expected.
 fn made(live: &Live) -> Vec<(Millis, String, Json)> {
-    let told = |value: &Value| value.to_json_value().unwrap();
+    let told = |value: &Value| value.to_json_value().expect("it is there");
     live.fires.iter().map(|fire| (fire.stamp, fire.action.clone(), told(&fire.payload))).collect()
 }
 
@@ -158,13 +158,13 @@ proptest! {
         other in any::<bool>(),
     ) {
         let (name, from) = zone;
-        let from: jiff::Timestamp = from.parse().unwrap();
-        let rules: TimeZone = TimeZoneDatabase::bundled().get(name).unwrap();
+        let from: jiff::Timestamp = from.parse().expect("it is there");
+        let rules: TimeZone = TimeZoneDatabase::bundled().get(name).expect("it is there");
         let scale = match rule.unit { "day" => 1, "week" => 5, _ => 20 };
         // Times of day are of the zone, so that many fall on the ends of its days.
         let begin = from.as_millisecond() as u64 / DAY * DAY;
         let shift = |at: u64| {
-            let offset = rules.to_offset(jiff::Timestamp::from_millisecond(at as i64).unwrap()).seconds();
+            let offset = rules.to_offset(jiff::Timestamp::from_millisecond(at as i64).expect("it is there")).seconds();
             at.saturating_add_signed(-1000 * i64::from(offset))
         };
         let (mut day, mut events) = (begin, Vec::new());
@@ -176,7 +176,7 @@ proptest! {
         events.sort_by_key(|event| event.stamp);
         let end = day + 500 * DAY;
         let expected = wanted(rule.expected(&events, &rules, end));
-        let start = || Live::start(spec(&rule.spec()), Zone::parse(name).unwrap());
+        let start = || Live::start(spec(&rule.spec()), Zone::parse(name).expect("it is there"));
         prop_assert_eq!(made(&start().run(&events, end)), expected.clone());
         let mut stored = start();
         stored.is_stored = true;

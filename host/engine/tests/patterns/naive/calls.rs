@@ -42,7 +42,7 @@ pub fn debounce(events: &[Placed<'_>], of: &[Condition], quiet: Millis, max_wait
     while let Some((_, opening)) = rest.first() {
         let due = |count: usize| (rest[count - 1].1.stamp + quiet).min(opening.stamp + max_wait);
         let count = (1..=rest.len()).find(|count| rest.get(*count).is_none_or(|(_, next)| next.stamp > due(*count)));
-        let count = count.unwrap();
+        let count = count.expect("it is there");
         if due(count) <= end {
             let last = rest[count - 1].1;
             let told = json!({

@@ -39,7 +39,7 @@ impl Streak {
         match self.unit {
             "day" => day,
             "week" if day.weekday() == Weekday::Monday => day,
-            "week" => day.nth_weekday(-1, Weekday::Monday).unwrap(),
+            "week" => day.nth_weekday(-1, Weekday::Monday).expect("it is there"),
             "month" => day.first_of_month(),
             other => panic!("{other}"),
         }
@@ -47,14 +47,14 @@ impl Streak {
 
     fn next(&self, first: Date) -> Date {
         match self.unit {
-            "day" => first.tomorrow().unwrap(),
+            "day" => first.tomorrow().expect("it is there"),
             "week" => first + 1.week(),
             _ => first + 1.month(),
         }
     }
 
     pub fn expected(&self, events: &[Event], zone: &TimeZone, end: Millis) -> Vec<Call> {
-        let day = |at: Millis| zone.to_datetime(Timestamp::from_millisecond(at as i64).unwrap()).date();
+        let day = |at: Millis| zone.to_datetime(Timestamp::from_millisecond(at as i64).expect("it is there")).date();
         let unit = |event: &Event| self.first(day(event.stamp));
         let events: Vec<(usize, &Event)> = events.iter().enumerate().filter(|(_, event)| event.name == "a").collect();
         let Some((_, opening)) = events.first() else { return Vec::new() };
@@ -64,7 +64,8 @@ impl Streak {
         while number <= limit {
             let next = self.next(number);
             // A day that a zone has left out begins where the next one does.
-            let begins = |day: Date| zone.to_timestamp(day.at(0, 0, 0, 0)).unwrap().as_millisecond() as Millis;
+            let begins =
+                |day: Date| zone.to_timestamp(day.at(0, 0, 0, 0)).expect("it is there").as_millisecond() as Millis;
             let has = self.unit != "day" || begins(number) < begins(next);
             let told = |current: i64, longest: i64, since: Option<Millis>, left: i64, outcome: &str| {
                 json!({

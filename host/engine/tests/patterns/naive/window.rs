@@ -80,14 +80,15 @@ pub fn sequence(events: &[Placed<'_>], steps: &[Condition], within: Millis, stri
 }
 
 fn measured(events: &[Placed<'_>], measure: &str) -> f64 {
-    let mut numbers: Vec<i64> = events.iter().map(|(_, event)| event.payload["n"].as_i64().unwrap()).collect();
+    let mut numbers: Vec<i64> =
+        events.iter().map(|(_, event)| event.payload["n"].as_i64().expect("it is there")).collect();
     let (count, sum) = (numbers.len() as f64, numbers.iter().sum::<i64>() as f64);
     match measure {
         "count" => count,
         "sum" => sum,
         "average" => sum / count,
-        "min" => *numbers.iter().min().unwrap() as f64,
-        "max" => *numbers.iter().max().unwrap() as f64,
+        "min" => *numbers.iter().min().expect("it is there") as f64,
+        "max" => *numbers.iter().max().expect("it is there") as f64,
         "distinct" => {
             numbers.sort_unstable();
             numbers.dedup();
@@ -119,7 +120,8 @@ pub fn sliding(
     let counted: Vec<Placed<'_>> = events.iter().copied().filter(|(_, event)| one_of(of, event)).collect();
     let (mut calls, mut from) = (Vec::new(), 0);
     for to in 0..counted.len() {
-        let first = (from..=to).find(|place| stamp(&counted, to) - stamp(&counted, *place) <= time).unwrap();
+        let first =
+            (from..=to).find(|place| stamp(&counted, to) - stamp(&counted, *place) <= time).expect("it is there");
         let window = &counted[first..=to];
         let value = measured(window, measure);
         if is_past(value, threshold, bound) {
