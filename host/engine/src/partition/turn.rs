@@ -98,6 +98,8 @@ pub struct Happening {
     pub event_name: String,
     /// Why the action ran.
     pub cause: Cause,
+    /// How many emits led here; 0 for what came from outside, and for a timer.
+    pub hops: u16,
     /// When the event was accepted, or the timer was due.
     pub stamp: Millis,
     /// What became of it.
@@ -381,6 +383,7 @@ impl Happening {
             event_id: entry.id.clone(),
             event_name: String::new(),
             cause: Cause::Event,
+            hops: entry.hops,
             stamp: waiting.stamp,
             what,
             logs: Vec::new(),

@@ -30,10 +30,10 @@ pub use timeline::Timeline;
 /// 2026-01-01T00:00:00Z: when a world begins unless it is told.
 pub const BEGINNING: Millis = 1_767_225_600_000;
 
-/// Turns at one time: more are a loop between quests that the limit on hops did not see.
-const TURNS_MAX: usize = 100_000;
-/// Times at which something is due in one step of the user's: more are a timer that sets itself without end.
-const WAKES_MAX: usize = 10_000_000;
+/// Turns at one time: more are a loop between quests that the limit on hops did not see. Two million contexts may be due at one time.
+const TURNS_MAX: usize = 4_000;
+/// Times at which something is due in one step of the user's: more are a timer that sets itself without end. A year of minutes is half.
+const WAKES_MAX: usize = 1_000_000;
 /// Contexts with something due that one turn takes up.
 const DUE_MAX: usize = 512;
 
@@ -208,8 +208,19 @@ impl<R: Runner> World<R> {
     /// Lets time pass: every timer and retry due by then runs, each at its time. What is accepted afterwards comes after them. Time never
     /// goes back.
     pub fn advance_to(&mut self, time: Millis) -> Result<(), Restless> {
+        self.advance(time, |wake| wake <= time)?;
+        self.settle()
+    }
+
+    /// As [`World::advance_to`], but what is due at that very time comes after what is accepted next, as it would after everything that a
+    /// host accepts in that millisecond.
+    pub fn advance_before(&mut self, time: Millis) -> Result<(), Restless> {
+        self.advance(time, |wake| wake < time)
+    }
+
+    fn advance(&mut self, time: Millis, is_due: impl Fn(Millis) -> bool) -> Result<(), Restless> {
         let mut wakes = 0;
-        while let Some(wake) = self.next_wake().filter(|wake| *wake <= time) {
+        while let Some(wake) = self.next_wake().filter(|wake| is_due(*wake)) {
             wakes += 1;
             if wakes > WAKES_MAX {
                 return Err(Restless::Long);
@@ -218,7 +229,7 @@ impl<R: Runner> World<R> {
             self.settle()?;
         }
         self.now = self.now.max(time);
-        self.settle()
+        Ok(())
     }
 
     /// The time, in Unix milliseconds.
@@ -400,3 +411,6 @@ impl<R: Runner> fmt::Debug for World<R> {
         out.debug_struct("World").field("now", &self.now).field("contexts", &self.contexts).finish_non_exhaustive()
     }
 }
+
+#[cfg(test)]
+mod tests;
