@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value as Json, json};
 
-use super::{Calls, Fields, Known, OneOf, Read, Rules, Seen, Unit};
+use super::{Calls, Fields, Known, OneOf, Read, Rules, Seen, Told, Unit, maybe, whole};
 use crate::{
     model::Millis,
     schedule::{Zone, civil},
@@ -28,10 +28,13 @@ pub struct Streak {
     earned: u64,
     /// When it breaks; none while there is no streak.
     breaks: Option<Millis>,
+    /// What it counts: days, weeks or months.
+    unit: Every,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 enum Every {
+    #[default]
     Day,
     Week,
     Month,
@@ -121,14 +124,19 @@ impl Rule {
         self.end(number, zone)
     }
 
-    fn told(&self, streak: &Streak) -> Json {
-        json!({ "current": streak.current, "longest": streak.longest, "since": streak.since, "freezes": self.left(streak) })
+    fn told(&self, streak: &Streak) -> Told {
+        vec![
+            ("current", whole(streak.current)),
+            ("longest", whole(streak.longest)),
+            ("since", maybe(streak.since)),
+            ("freezes", whole(self.left(streak))),
+        ]
     }
 
     fn end_streak(&self, streak: &mut Streak, at: Millis, calls: &mut Calls) {
         calls.call(self.broken.as_ref(), "broken", at, self.told(streak));
-        let Streak { longest, used, earned, .. } = *streak;
-        *streak = Streak { longest, used, earned, ..Streak::default() };
+        let Streak { longest, used, earned, unit, .. } = *streak;
+        *streak = Streak { longest, used, earned, unit, ..Streak::default() };
     }
 }
 
@@ -138,7 +146,11 @@ impl Rules for Rule {
     }
 
     fn begin(&self, _at: Millis, _is_keyed: bool) -> Unit {
-        Unit::Streak(Streak::default())
+        Unit::Streak(Streak { unit: self.unit, ..Streak::default() })
+    }
+
+    fn fits(&self, unit: &Unit) -> bool {
+        matches!(unit, Unit::Streak(streak) if streak.unit == self.unit)
     }
 
     fn observe(&self, unit: &mut Unit, seen: &Seen<'_>, zone: &Zone, calls: &mut Calls) {
