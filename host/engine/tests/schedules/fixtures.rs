@@ -16,9 +16,19 @@ fn dateutil_croniter_and_zoneinfo_say_the_same() {
         let runs: Vec<u64> = upcoming(&schedule, from, &zone, expected.len()).into_iter().map(|run| run.at).collect();
         if let Some(place) = runs.iter().zip(&expected).position(|(one, other)| one != other) {
             let (found, meant) = (civil::show(runs[place], &zone), civil::show(expected[place], &zone));
-            wrong.push(format!("{} from {} {zone}: run {place} is {found}, not {meant}", text("schedule"), text("from")));
+            wrong.push(format!(
+                "{} from {} {zone}: run {place} is {found}, not {meant}",
+                text("schedule"),
+                text("from")
+            ));
         } else if runs.len() != expected.len() {
-            wrong.push(format!("{} from {} {zone}: {} runs, not {}", text("schedule"), text("from"), runs.len(), expected.len()));
+            wrong.push(format!(
+                "{} from {} {zone}: {} runs, not {}",
+                text("schedule"),
+                text("from"),
+                runs.len(),
+                expected.len()
+            ));
         }
     }
     assert!(cases.len() > 400 && wrong.is_empty(), "{} of {} differ:\n{}", wrong.len(), cases.len(), wrong.join("\n"));
