@@ -46,7 +46,9 @@ impl Rule<'_> {
                     _ => one == other,
                 };
                 let is_new = |place: &usize| {
-                    !events[..*place].iter().any(|(_, before)| alike(&before.payload["n"], &events[*place].1.payload["n"]))
+                    !events[..*place]
+                        .iter()
+                        .any(|(_, before)| alike(&before.payload["n"], &events[*place].1.payload["n"]))
                 };
                 (0..events.len()).filter(is_new).count() as f64
             }
@@ -171,7 +173,8 @@ fn a_sliding_window_keeps_so_many() {
 #[test]
 fn a_tumbling_window_is_judged_once() {
     for by in [false, true] {
-        let spec = json!({ "kind": "count", "of": "a", "in": 100, "window": "tumbling", "at-most": 2, "action": "act" });
+        let spec =
+            json!({ "kind": "count", "of": "a", "in": 100, "window": "tumbling", "at-most": 2, "action": "act" });
         let mut live = Live::new(&with(spec, by, false), BEGIN, &Zone::utc());
         let event = |at| Event { name: "a", payload: json!({ "k": "p" }), at };
         live.observe(&event(BEGIN));

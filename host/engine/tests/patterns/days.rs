@@ -78,11 +78,7 @@ fn grace_and_freezes_bridge() {
         live.before(event.at);
         live.observe(&event);
         let seen = live.inspect();
-        assert_eq!(
-            (&seen["current"], &seen["freezes"]),
-            (&json!(current), &json!(freezes)),
-            "on the {day}th: {seen}"
-        );
+        assert_eq!((&seen["current"], &seen["freezes"]), (&json!(current), &json!(freezes)), "on the {day}th: {seen}");
         assert_eq!(live.due(), Some(at(&format!("2026-06-{until} 23:59:59.999"), &utc)), "on the {day}th");
     };
     on(1, 1, 1, "04");

@@ -64,8 +64,7 @@ pub fn texts(conditions: &[Condition]) -> Json {
 
 pub fn condition() -> impl Strategy<Value = Condition> {
     let at_least = prop::option::weighted(0.3, 1..4i64);
-    (prop::sample::select(&["a", "b", "c"][..]), at_least)
-        .prop_map(|(name, at_least)| Condition { name, at_least })
+    (prop::sample::select(&["a", "b", "c"][..]), at_least).prop_map(|(name, at_least)| Condition { name, at_least })
 }
 
 pub fn conditions(min: usize, max: usize) -> impl Strategy<Value = Vec<Condition>> {

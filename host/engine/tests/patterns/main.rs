@@ -5,6 +5,7 @@ mod counts;
 mod days;
 mod driver;
 mod errors;
+mod garbage;
 mod pairs;
 mod quiet;
 mod reference;

@@ -25,7 +25,9 @@ fn within(
         let mut by = events[opened].1;
         let mut next = opened + 1;
         let closes = loop {
-            let Some((index, event)) = events.get(next).filter(|(_, event)| event.at <= by.at + TIME) else { break None };
+            let Some((index, event)) = events.get(next).filter(|(_, event)| event.at <= by.at + TIME) else {
+                break None;
+            };
             if is_met(close, event) {
                 break Some((*index, *event));
             }
@@ -57,7 +59,9 @@ fn sequence(events: &Events<'_>, steps: &[Condition], is_strict: bool) -> Vec<Ca
         let is_match = |begin: &usize| {
             let some = &events[*begin..=place];
             let is_in_time = event.at - some[0].1.at <= TIME;
-            is_in_time && is_met(&steps[..1], some[0].1) && if is_strict { is_run(some, steps) } else { embeds(some, steps) }
+            is_in_time
+                && is_met(&steps[..1], some[0].1)
+                && if is_strict { is_run(some, steps) } else { embeds(some, steps) }
         };
         let Some(begin) = (from..=place).rev().find(is_match) else { continue };
         let told =
@@ -102,7 +106,8 @@ fn absence(events: &Events<'_>, of: &[Condition], repeats: bool, begin: Option<u
 fn lookback(events: &Events<'_>, of: &[Condition], past: &[Condition], is_kept: &dyn Fn(&Event) -> bool) -> Vec<Call> {
     let mut calls = Vec::new();
     for (place, (index, event)) in events.iter().enumerate().filter(|(_, (_, event))| is_met(of, event)) {
-        let before = events[..place].iter().rev().find(|(_, past_event)| is_met(past, past_event) && is_kept(past_event));
+        let before =
+            events[..place].iter().rev().find(|(_, past_event)| is_met(past, past_event) && is_kept(past_event));
         let first = before.map(|(_, before)| before.at).filter(|before| event.at - before <= TIME);
         let (outcome, action) = if first.is_some() { ("matched", "act") } else { ("unmatched", "miss") };
         let told = json!({ "outcome": outcome, "first": first, "last": event.at, "event": event.payload });

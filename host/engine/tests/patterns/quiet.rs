@@ -71,7 +71,10 @@ fn throttle(events: &Events<'_>, trailing: bool, is_keyed: bool, end: u64) -> Ve
         }
         let next = events.get(place + 1).map_or(end + 1, |(_, next)| next.at);
         let at = calls.last().map_or(0, |call| call.at + TIME);
-        if trailing && at < next && let Some(last) = kept.last() {
+        if trailing
+            && at < next
+            && let Some(last) = kept.last()
+        {
             let told = json!({ "outcome": "trailing", "kept-back": kept.len(), "event": last.payload });
             calls.push(Call { at, of: None, action: "act", told });
             kept.clear();
@@ -186,7 +189,8 @@ fn what_is_kept_of_a_payload_is_bounded() {
     let debounce = json!({ "kind": "debounce", "of": "a", "quiet": 100, "action": "act" });
     assert_eq!(kept(debounce.clone(), 4_000)["event"]["text"], "x".repeat(4_000));
     assert_eq!(kept(debounce, 4_100)["event"], Json::Null);
-    let within = json!({ "kind": "within", "after": "a", "expect": "b", "within": 100, "restart": true, "else": "act" });
+    let within =
+        json!({ "kind": "within", "after": "a", "expect": "b", "within": 100, "restart": true, "else": "act" });
     assert_eq!(kept(within.clone(), 1_000)["opened"]["text"], "x".repeat(1_000));
     assert_eq!(kept(within, 1_030)["opened"], Json::Null);
 }

@@ -10,7 +10,14 @@ use crate::driver::{
 
 type Events<'a> = [(usize, &'a Event)];
 
-fn any_of(events: &Events<'_>, of: &[Condition], time: Option<u64>, repeats: bool, otherwise: bool, end: u64) -> Vec<Call> {
+fn any_of(
+    events: &Events<'_>,
+    of: &[Condition],
+    time: Option<u64>,
+    repeats: bool,
+    otherwise: bool,
+    end: u64,
+) -> Vec<Call> {
     let which = |event: &Event| of.iter().position(|one| one.is_met(event));
     let mut met = events.iter().filter_map(|(index, event)| Some((*index, *event, which(event)?))).peekable();
     let (mut calls, mut begin) = (Vec::new(), BEGIN);
@@ -40,11 +47,15 @@ fn any_of(events: &Events<'_>, of: &[Condition], time: Option<u64>, repeats: boo
 fn all_of(events: &Events<'_>, of: &[Condition]) -> Vec<Call> {
     let (mut calls, mut from) = (Vec::new(), 0);
     for (place, (index, event)) in events.iter().enumerate() {
-        let within: Vec<&Event> =
-            events[from..=place].iter().map(|(_, event)| *event).filter(|before| before.at + TIME >= event.at).collect();
+        let within: Vec<&Event> = events[from..=place]
+            .iter()
+            .map(|(_, event)| *event)
+            .filter(|before| before.at + TIME >= event.at)
+            .collect();
         let latest = of.iter().map(|one| within.iter().rev().find(|event| one.is_met(event)).map(|event| event.at));
         // Nothing is met by what meets none of them.
-        let Some(latest) = latest.collect::<Option<Vec<u64>>>().filter(|_| of.iter().any(|one| one.is_met(event))) else {
+        let Some(latest) = latest.collect::<Option<Vec<u64>>>().filter(|_| of.iter().any(|one| one.is_met(event)))
+        else {
             continue;
         };
         let first = latest.iter().min();

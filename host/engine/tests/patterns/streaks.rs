@@ -12,13 +12,26 @@ use serde_json::{Value as Json, json};
 use crate::driver::{Condition, Event, Live, is_met, texts};
 
 const ZONES: [&str; 8] = [
-    "UTC", "Europe/Berlin", "America/New_York", "Pacific/Apia", "Australia/Lord_Howe", "America/Sao_Paulo", "America/Havana",
+    "UTC",
+    "Europe/Berlin",
+    "America/New_York",
+    "Pacific/Apia",
+    "Australia/Lord_Howe",
+    "America/Sao_Paulo",
+    "America/Havana",
     "Pacific/Kiritimati",
 ];
 /// Times around which histories begin: clocks go forward and back, days are skipped, years end.
 const AROUND: [&str; 9] = [
-    "2026-03-27T12:00:00Z", "2026-10-23T12:00:00Z", "2011-12-27T12:00:00Z", "2018-02-15T12:00:00Z", "2018-11-02T12:00:00Z", "2026-11-01T03:00:00Z",
-    "2024-02-27T00:00:00Z", "2026-12-29T10:00:00Z", "1994-12-29T12:00:00Z",
+    "2026-03-27T12:00:00Z",
+    "2026-10-23T12:00:00Z",
+    "2011-12-27T12:00:00Z",
+    "2018-02-15T12:00:00Z",
+    "2018-11-02T12:00:00Z",
+    "2026-11-01T03:00:00Z",
+    "2024-02-27T00:00:00Z",
+    "2026-12-29T10:00:00Z",
+    "1994-12-29T12:00:00Z",
 ];
 const HOUR: u64 = 3_600_000;
 
@@ -131,7 +144,10 @@ fn rule() -> impl Strategy<Value = Rule> {
 
 /// Steps from event to event in hours, or to the end or the beginning of a day.
 fn step() -> impl Strategy<Value = (u64, i8)> {
-    (prop_oneof![5 => 0..30u64, 3 => 24..60u64, 1 => 60..400u64], prop_oneof![3 => Just(0i8), 1 => Just(1), 1 => Just(2)])
+    (
+        prop_oneof![5 => 0..30u64, 3 => 24..60u64, 1 => 60..400u64],
+        prop_oneof![3 => Just(0i8), 1 => Just(1), 1 => Just(2)],
+    )
 }
 
 proptest! {

@@ -103,7 +103,8 @@ pub(super) fn read(fields: &mut Fields) -> Read<Known> {
     let (key, threshold) = threshold(fields)?;
     let counts = matches!(measure, Measure::Count | Measure::Distinct);
     if counts && !is_tumbling && !threshold.is_upward() {
-        let message = "every count begins small, and a sliding window is looked at with each event: use \"window\": \"tumbling\"";
+        let message =
+            "every count begins small, and a sliding window is looked at with each event: use \"window\": \"tumbling\"";
         return Err(fields.wrong(key, message));
     }
     let is_reached = !threshold.is_upward() || threshold.is_met(EVENTS_MAX as f64);
@@ -162,7 +163,9 @@ impl Count {
             let mut text = match value {
                 Value::Null | Value::Binary(_) | Value::Structure(_) => return None,
                 // As in conditions, 2 and 2.0 are the same, and no text is a number.
-                Value::Number(number) if number.fract() == 0.0 && number.abs() < WHOLE_END => (number as i64).to_string(),
+                Value::Number(number) if number.fract() == 0.0 && number.abs() < WHOLE_END => {
+                    (number as i64).to_string()
+                }
                 scalar => scalar.to_json().ok()?,
             };
             text.truncate(text.floor_char_boundary(VALUE_BYTES_MAX));
