@@ -108,6 +108,11 @@ proptest! {
             observe(&parsed, &mut state, "a", &payload, BEGIN);
         }
     }
+}
+
+proptest! {
+    // Each case is a history for every kind.
+    #![proptest_config(ProptestConfig { cases: 150, failure_persistence: None, ..ProptestConfig::default() })]
 
     /// Whatever payloads are: floods of anything leave a state that is written and read.
     #[test]
