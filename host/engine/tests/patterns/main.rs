@@ -11,6 +11,7 @@ mod driver;
 mod ends;
 mod errors;
 mod floods;
+mod garbage;
 mod history;
 mod naive;
 mod pairs;
