@@ -72,8 +72,8 @@ impl Fields {
 
     /// The key is missing; or it is there, but for its spelling.
     fn missing(&self, key: &'static str, example: &str) -> SpecError {
-        let near = self.fields.keys().find(|given| is_near(key, given) && !self.known.contains(&given.as_str()));
-        if let Some(given) = near {
+        let given = self.fields.keys().map(String::as_str).filter(|given| !self.known.contains(given));
+        if let Some(given) = near(given, key) {
             return self.unknown(given, &format!("did you mean `{key}`?"));
         }
         let message = format!("the {} pattern needs `{key}`, like {example}", self.kind);
@@ -241,10 +241,8 @@ impl Fields {
     /// Nothing may be left.
     pub(super) fn finish(self) -> Read<()> {
         let Some((key, _)) = self.fields.iter().next() else { return Ok(()) };
-        let near = self.known.iter().map(|known| (strsim::jaro_winkler(known, key), *known));
-        let near = near.filter(|(score, _)| *score > NEAR).max_by(|one, other| one.0.total_cmp(&other.0));
-        Err(match near {
-            Some((_, near)) => self.unknown(key, &format!("did you mean `{near}`?")),
+        Err(match near(self.known.iter().copied(), key) {
+            Some(near) => self.unknown(key, &format!("did you mean `{near}`?")),
             None => self.unknown(key, &format!("known are {}", self.known.join(", "))),
         })
     }
@@ -263,11 +261,15 @@ impl Fields {
     }
 }
 
-/// How alike two words are of which one may be the other, misspelt.
-const NEAR: f64 = 0.8;
-
-pub(super) fn is_near(known: &str, given: &str) -> bool {
-    strsim::jaro_winkler(known, given) > NEAR
+/// The word that is most like another, if it may be that one, misspelt.
+pub(super) fn near<'a>(words: impl Iterator<Item = &'a str>, wanted: &str) -> Option<&'a str> {
+    // Of short words two letters that changed places leave little that is alike.
+    let likeness = |word: &str| match strsim::osa_distance(word, wanted) {
+        ..=1 => 0.9,
+        _ => strsim::jaro_winkler(word, wanted),
+    };
+    let words = words.map(|word| (likeness(word), word)).filter(|(likeness, _)| *likeness > 0.8);
+    words.max_by(|one, other| one.0.total_cmp(&other.0)).map(|(_, word)| word)
 }
 
 /// The beginning of something that is shown in an error.

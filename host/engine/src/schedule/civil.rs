@@ -163,7 +163,9 @@ pub fn day_end(day: i64, zone: &Zone) -> Millis {
 
 /// Whether the zone has the day: some were skipped when a country changed sides of the date line.
 pub fn has_day(day: i64, zone: &Zone) -> bool {
-    self::day(day_end(day, zone), zone) == day
+    let end = day_end(day, zone);
+    // Past the time that is reckoned with nothing is known to be left out.
+    end >= MILLIS_MAX - 1 || self::day(end, zone) == day
 }
 
 /// The month of a civil day: months since January 1970.

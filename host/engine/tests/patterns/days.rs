@@ -26,11 +26,13 @@ fn streak(unit: &str, more: Json) -> Json {
     spec
 }
 
-/// The civil times of a streak's events, and its length after each; then when it breaks.
+/// A zone, a unit, the civil times of a streak's events with its length after each, and when it breaks.
+type Row = (&'static str, &'static str, &'static [(&'static str, u64)], &'static str);
+
 #[test]
 fn streaks_follow_the_calendar() {
     #[rustfmt::skip]
-    let table: [(&str, &str, &[(&str, u64)], &str); 12] = [
+    let table: [Row; 12] = [
         // Clocks go forward: the day has 23 hours; and back: 25.
         ("Europe/Berlin", "day", &[("2026-03-28 23:59", 1), ("2026-03-29 00:00", 2), ("2026-03-30 23:59:59.999", 3)], "2026-03-31 23:59:59.999"),
         ("Europe/Berlin", "day", &[("2026-10-24 12:00", 1), ("2026-10-25 00:00", 2), ("2026-10-25 23:59", 2), ("2026-10-26 23:59", 3)], "2026-10-27 23:59:59.999"),

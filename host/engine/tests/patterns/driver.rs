@@ -225,12 +225,11 @@ pub struct Call {
     pub told: Json,
 }
 
+/// What should be called for these events, each with its place in the history; and whether they are one key's.
+pub type Reference<'a> = dyn Fn(&[(usize, &Event)], bool) -> Vec<Call> + 'a;
+
 /// Runs a reference for the whole, or for each key alone, and brings the calls in order: events first, then what is due.
-pub fn expected(
-    spec: &Json,
-    history: &[Event],
-    reference: &dyn Fn(&[(usize, &Event)], bool) -> Vec<Call>,
-) -> Vec<Json> {
+pub fn expected(spec: &Json, history: &[Event], reference: &Reference<'_>) -> Vec<Json> {
     let is_keyed = spec.get("by").is_some();
     let of = |key: &str| history.iter().enumerate().filter(|(_, event)| event.key() == Some(key)).collect::<Vec<_>>();
     let mut calls: Vec<(String, Call)> = Vec::new();

@@ -17,7 +17,7 @@ use super::{
     calls::{Calls, Told, array, maybe, number, whole},
     condition::{Condition, OneOf},
     keys,
-    spec::{Fields, Read, SpecError},
+    spec::{Fields, Read, SpecError, near},
 };
 
 /// What a pattern keeps of one key.
@@ -80,10 +80,8 @@ pub(super) fn read(fields: &mut Fields) -> Read<Known> {
         "lookback" => lookback::read(fields),
         "history" => lookback::read_history(fields),
         unknown => {
-            let near = KINDS.iter().map(|kind| (strsim::jaro_winkler(kind, unknown), *kind));
-            let near = near.filter(|(score, _)| *score > 0.8).max_by(|one, other| one.0.total_cmp(&other.0));
-            let hint = match near {
-                Some((_, near)) => format!("did you mean {near:?}?"),
+            let hint = match near(KINDS.into_iter(), unknown) {
+                Some(near) => format!("did you mean {near:?}?"),
                 None => format!("there are {}", KINDS.join(", ")),
             };
             let shown: String = unknown.chars().take(40).collect();

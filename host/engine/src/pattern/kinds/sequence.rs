@@ -48,6 +48,8 @@ impl Rules for Sequence {
 
     fn observe(&self, unit: &mut Unit, seen: &Seen<'_>, _zone: &Zone, calls: &mut Calls) {
         let Unit::Sequence(Starts(starts)) = unit else { return };
+        // Whoever skips `resume` is not met by a panic.
+        starts.resize(self.steps.len() - 1, None);
         // From the last step on: an event takes each beginning one step further only.
         for (place, step) in self.steps.iter().enumerate().rev() {
             let before = place.checked_sub(1).map(|before| starts[before]);
