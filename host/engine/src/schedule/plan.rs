@@ -66,7 +66,7 @@ impl Plan {
     }
 
     /// How many runs were left out just before the next one. Exact for exact intervals; for others counted up to
-    /// [`MISSED_COUNTED_MAX`].
+    /// 10,000.
     pub fn missed(&self) -> u64 {
         self.missed
     }
