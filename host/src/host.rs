@@ -8,6 +8,7 @@ use std::{
 };
 
 use anyhow::{Context as _, anyhow};
+use quest_engine::schedule::Zone;
 use serde_json::json;
 use tokio_util::sync::CancellationToken;
 
@@ -122,7 +123,8 @@ impl Host {
             settings.accept.clone(),
             config.clone(),
             stop.clone(),
-        );
+        )
+        .in_zone(Zone::parse(&settings.engine.default_zone)?);
         let options = Options {
             host: id,
             partitions: report.partitions,

@@ -4,7 +4,8 @@ use std::sync::Arc;
 
 use quest_engine::{
     action::{Invocation, Ran},
-    model::Catalog,
+    model::{Catalog, QuestDefinition},
+    world::Runner,
 };
 
 /// Runs quests.
@@ -14,4 +15,17 @@ pub trait Quests: Send + Sync + 'static {
 
     /// Runs one action to its end, on the caller's thread.
     fn invoke(&self, invocation: Invocation) -> Ran;
+}
+
+/// What is served, for a world on a virtual clock.
+pub struct Served(pub Arc<dyn Quests>);
+
+impl Runner for Served {
+    fn catalog(&self) -> Arc<Catalog> {
+        self.0.catalog()
+    }
+
+    fn run(&self, invocation: Invocation, _: Option<&QuestDefinition>) -> Ran {
+        self.0.invoke(invocation)
+    }
 }

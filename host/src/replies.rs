@@ -2,10 +2,13 @@
 //!
 //! Must not know: what is done with it.
 
+use std::collections::BTreeMap;
+
 use quest_engine::{
     action::Variables,
+    keys,
     model::Value,
-    record::{Record, Timer},
+    record::{Instance, Pattern, Record, Timer},
 };
 
 use crate::store::{Error, PartitionId, Read, Reply, Result, Store};
@@ -43,12 +46,34 @@ impl Replies {
         decoded.collect()
     }
 
+    /// A context's instances by quest, and its time zone, if one was set.
+    pub(crate) fn instances(&mut self) -> Result<(BTreeMap<String, Instance>, Option<String>)> {
+        let (mut instances, mut zone) = (BTreeMap::new(), None);
+        for (field, bytes) in self.fields() {
+            match field == keys::ZONE {
+                true => zone = Some(text(bytes)),
+                false => {
+                    instances.insert(field, decode(&bytes)?);
+                }
+            }
+        }
+        Ok((instances, zone))
+    }
+
     /// A context's timers by quest and name.
     pub(crate) fn timers(&mut self) -> Result<Vec<((String, String), Timer)>> {
-        let timers = self.records::<Timer>()?.into_iter();
-        let named = timers.filter_map(|(field, timer)| {
+        self.named()
+    }
+
+    /// A context's patterns by quest and name.
+    pub(crate) fn patterns(&mut self) -> Result<Vec<((String, String), Pattern)>> {
+        self.named()
+    }
+
+    fn named<T: Record>(&mut self) -> Result<Vec<((String, String), T)>> {
+        let named = self.records::<T>()?.into_iter().filter_map(|(field, record)| {
             let (quest, name) = field.split_once('.')?;
-            Some(((quest.to_owned(), name.to_owned()), timer))
+            Some(((quest.to_owned(), name.to_owned()), record))
         });
         Ok(named.collect())
     }

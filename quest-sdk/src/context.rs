@@ -26,6 +26,8 @@ pub enum Cause {
     Call,
     /// A read-only question.
     Query,
+    /// A pattern over events was met, or its time passed.
+    Pattern,
     /// The quest was added, removed or upgraded.
     Lifecycle,
     /// One that this version of the SDK does not know.
@@ -57,7 +59,7 @@ impl Context {
         host::instance()
     }
 
-    /// The event's name, or the timer's; empty when there is none.
+    /// The event's name, or the timer's or the pattern's; empty when there is none.
     pub fn event_name(&self) -> String {
         host::event_name()
     }
@@ -75,6 +77,7 @@ impl Context {
             "timer" => Cause::Timer,
             "call" => Cause::Call,
             "query" => Cause::Query,
+            "pattern" => Cause::Pattern,
             "lifecycle" => Cause::Lifecycle,
             _ => Cause::Other(word),
         }
@@ -88,6 +91,16 @@ impl Context {
     /// When this run began, in Unix milliseconds.
     pub fn processed_at(&self) -> u64 {
         host::processed_at()
+    }
+
+    /// How long after its time this run began: a timer's lateness. It differs from try to try: let no decision rest on it.
+    pub fn lateness(&self) -> Duration {
+        Duration::from_millis(self.processed_at().saturating_sub(self.accepted_at()))
+    }
+
+    /// For a recurrence: how many runs were left out just before this one, because the host was down.
+    pub fn missed(&self) -> u64 {
+        host::missed()
     }
 
     /// 1 at the first try.
@@ -170,6 +183,16 @@ impl Context {
         Timers(())
     }
 
+    /// This instance's patterns over events.
+    pub fn patterns(&self) -> Patterns {
+        Patterns(())
+    }
+
+    /// The wall clock of this context: its time zone, and civil times in it.
+    pub fn clock(&self) -> Clock {
+        Clock(())
+    }
+
     /// This instance's variables by name, for quests that keep them in no struct.
     pub fn variables(&self) -> VariablesByName {
         VariablesByName(())
@@ -211,6 +234,16 @@ impl Timers {
         host::set_timer(name, action, time, value_of(&payload)?)
     }
 
+    /// Calls `action` again and again, by a schedule: `"every 3 days at 09:00"` (docs/schedules.md).
+    pub fn every(&self, name: &str, schedule: &str, action: &str) -> Result {
+        host::set_recurrence(name, action, schedule, Value::Null)
+    }
+
+    /// As [`Timers::every`], with a payload for the action.
+    pub fn every_with(&self, name: &str, schedule: &str, action: &str, payload: impl Serialize) -> Result {
+        host::set_recurrence(name, action, schedule, value_of(&payload)?)
+    }
+
     /// Cancels a timer; says whether there was one.
     pub fn cancel(&self, name: &str) -> Result<bool> {
         host::cancel_timer(name)
@@ -221,9 +254,72 @@ impl Timers {
         host::timer_names()
     }
 
-    /// When a timer is due, in Unix milliseconds; none if it is not set.
+    /// When a timer is due (next), in Unix milliseconds; none if it is not set.
     pub fn due(&self, name: &str) -> Option<u64> {
         host::timer_due(name)
+    }
+
+    /// A timer's payload; none if it is not set.
+    pub fn payload<T: DeserializeOwned>(&self, name: &str) -> Result<Option<T>> {
+        host::timer_payload(name).map(from_value).transpose().map_err(|error| at("invalid-payload", name, &error))
+    }
+
+    /// The schedule of a timer that comes again; none if it is not set, or comes once.
+    pub fn schedule(&self, name: &str) -> Option<String> {
+        host::timer_schedule(name)
+    }
+}
+
+/// Patterns over events (docs/patterns.md). Those that `#[pattern]` declares begin by themselves.
+#[derive(Debug)]
+pub struct Patterns(());
+
+impl Patterns {
+    /// Starts a pattern, or begins the one of that name anew. It sees the events that are accepted after the one in hand. The spec is a map:
+    /// `json!({"kind": "absence", "of": "opened", "for": "14 days", "action": "miss_you"})`.
+    pub fn start(&self, name: &str, spec: impl Serialize) -> Result {
+        host::start_pattern(name, value_of(&spec)?)
+    }
+
+    /// Cancels a pattern; says whether there was one.
+    pub fn cancel(&self, name: &str) -> Result<bool> {
+        host::cancel_pattern(name)
+    }
+
+    /// The names of all that are live.
+    pub fn names(&self) -> Vec<String> {
+        host::pattern_names()
+    }
+
+    /// What a pattern has seen, as a map; none if there is none, or if this action started it.
+    pub fn state<T: DeserializeOwned>(&self, name: &str) -> Result<Option<T>> {
+        host::pattern_state(name).map(from_value).transpose().map_err(|error| at("invalid-pattern", name, &error))
+    }
+}
+
+/// The wall clock of the context.
+#[derive(Debug)]
+pub struct Clock(());
+
+impl Clock {
+    /// The context's time zone: the host's default, unless one was set.
+    pub fn zone(&self) -> String {
+        host::zone()
+    }
+
+    /// Sets the context's time zone, for all its quests. What recurs by the context's zone is planned anew.
+    pub fn set_zone(&self, zone: &str) -> Result {
+        host::set_zone(zone)
+    }
+
+    /// A Unix time in milliseconds as the wall clock shows it: `2026-03-28T09:00:00.000+01:00[Europe/Berlin]`.
+    pub fn local(&self, time: u64) -> String {
+        host::local_time(time)
+    }
+
+    /// The Unix time in milliseconds at which the wall clock shows a civil time, such as `2026-03-28 09:00`.
+    pub fn instant(&self, civil: &str) -> Result<u64> {
+        host::instant(civil)
     }
 }
 

@@ -44,6 +44,8 @@
 //! | --- | --- |
 //! | `fn init(&mut self)` | when the quest is added to a context; may be left out |
 //! | `#[action(on = ["…", …])] fn …` | when such an event arrives, a timer names it, or it is called |
+//! | `#[action(every = "…")] fn …` | by a schedule, from the add on: `"every 3 days at 09:00"` (docs/schedules.md) |
+//! | `#[pattern(kind = "…", …)] fn …` | when a pattern over events is met, such as "no `opened` for 14 days" (docs/patterns.md) |
 //! | `#[query] fn …(&self)` | when it is asked, on committed state; it answers and changes nothing |
 //! | `fn upgrade(&mut self, from: u32)` | when an instance that version `from` wrote meets a higher one |
 //! | `fn dealloc(&mut self)` | when the quest is removed; its failure does not prevent that |
@@ -75,7 +77,7 @@ mod time;
 mod value;
 
 pub use codec::{CodecError, from_value, to_value};
-pub use context::{Cause, Context, Log, Random, Timers, VariablesByName};
+pub use context::{Cause, Clock, Context, Log, Patterns, Random, Timers, VariablesByName};
 pub use error::{Error, Result, fail, transient};
 pub use host::Level;
 pub use quest::{Quest, Variables, Visitor};
@@ -99,7 +101,8 @@ pub mod __private {
     pub use crate::host::wasm::{answer, bindings};
     pub use crate::{
         host::{
-            define_action, define_add_on, define_description, define_on, define_query, define_quest, define_version,
+            define_action, define_add_on, define_description, define_every, define_on, define_pattern, define_query,
+            define_quest, define_version,
         },
         quest::{Entry, changing, reading, unknown_action},
     };

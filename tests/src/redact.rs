@@ -42,7 +42,7 @@ fn name(word: &str, after: &str, before: &str) -> Option<String> {
     if digits && (after.starts_with(" ms") || after.starts_with(" KiB") || before.ends_with("127.0.0.1:")) {
         return Some("[n]".to_owned());
     }
-    let fields = ["\"size\":", "\"compiled_in_ms\":", "\"uptime_ms\":"];
+    let fields = ["\"size\":", "\"compiled_in_ms\":", "\"uptime_ms\":", "\"took_ms\":"];
     (digits && fields.iter().any(|field| before.ends_with(field))).then(|| "[n]".to_owned())
 }
 

@@ -1,4 +1,4 @@
-//! Checks JSON against the schemas of an OpenAPI text: as much of them as that text uses. A keyword that is not known here is an error, so
+//! Checks JSON against schemas, as the OpenAPI text and the scenario files have them: as much of them as those texts use. A keyword that is not known here is an error, so
 //! that nothing is taken for checked that is not.
 
 use serde_json::{Map, Value};
@@ -27,7 +27,7 @@ fn check(api: &Value, schema: &Value, value: &Value, at: &str, found: &mut Vec<S
     let fields = schema.as_object().unwrap_or(&none);
     for (keyword, wanted) in fields {
         match keyword.as_str() {
-            "description" => {}
+            "description" | "title" | "$schema" | "$defs" => {}
             "type" if is_type(wanted, value) => {}
             "type" => found.push(format!("{at}: {value} is no {wanted}")),
             "maxLength" => {
@@ -68,6 +68,11 @@ fn check(api: &Value, schema: &Value, value: &Value, at: &str, found: &mut Vec<S
                 let fits = |schema: &&Value| faults(api, schema, value).is_empty();
                 let count = wanted.as_array().into_iter().flatten().filter(fits).count();
                 found.extend((count != 1).then(|| format!("{at}: {value} fits {count} of {wanted}")));
+            }
+            "anyOf" => {
+                let fits = |schema: &Value| faults(api, schema, value).is_empty();
+                let any = wanted.as_array().into_iter().flatten().any(fits);
+                found.extend((!any).then(|| format!("{at}: {value} fits none of {wanted}")));
             }
             unknown => found.push(format!("{at}: the schema's {unknown} is not checked")),
         }

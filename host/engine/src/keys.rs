@@ -7,7 +7,7 @@ pub fn active_quests(context: &str) -> String {
     format!("{context}.active_quests")
 }
 
-/// Hash: quest to [`crate::record::Instance`]. One a context.
+/// Hash: quest to [`crate::record::Instance`]; [`ZONE`] to the name of the context's time zone, if one was set. One a context.
 pub fn instances(context: &str) -> String {
     format!("{context}.instances")
 }
@@ -20,6 +20,11 @@ pub fn variables(context: &str, quest: &str) -> String {
 /// Hash: `$quest.$timer` to [`crate::record::Timer`]. One a context.
 pub fn timers(context: &str) -> String {
     format!("{context}.timers")
+}
+
+/// Hash: `$quest.$pattern` to [`crate::record::Pattern`]. One a context.
+pub fn patterns(context: &str) -> String {
+    format!("{context}.patterns")
 }
 
 /// List of [`crate::record::Waiting`]: what a turn could not process of a context, oldest first.
@@ -94,7 +99,10 @@ pub const BROADCAST: &str = "broadcast";
 /// Field of [`CURSORS`], map of destination to [`crate::record::RelayCursor`].
 pub const RELAYS: &str = "relays";
 
-/// The field of a timer in its context's hash.
+/// Field of [`instances`], text: the context's time zone. No quest has a dot in its name.
+pub const ZONE: &str = ".zone";
+
+/// The field of a timer, or of a pattern, in its context's hash.
 pub fn timer_field(quest: &str, timer: &str) -> String {
     format!("{quest}.{timer}")
 }

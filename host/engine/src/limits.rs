@@ -14,6 +14,8 @@ pub struct ActionLimits {
     pub variables_max: usize,
     /// Timers of an instance. They are loaded with it.
     pub timers_max: usize,
+    /// Patterns of an instance. They are loaded with it.
+    pub patterns_max: usize,
     /// Emits, sends, broadcasts, adds, removes and messages of one action. They are one commit.
     pub effects_max: usize,
     /// Bytes of all effects of one action.
@@ -35,6 +37,7 @@ impl Default for ActionLimits {
             variables_bytes_max: 1024 * 1024,
             variables_max: 1024,
             timers_max: 256,
+            patterns_max: 64,
             effects_max: 1024,
             effects_bytes_max: 1024 * 1024,
             log_lines_max: 256,
@@ -77,6 +80,8 @@ pub struct EngineLimits {
     pub contexts_cached_max: usize,
     /// Due times kept in memory for each partition. Later ones are read when these are used up.
     pub wakes_cached_max: usize,
+    /// The time zone of contexts that none was set for, by its name in the IANA database.
+    pub default_zone: String,
 }
 
 impl Default for EngineLimits {
@@ -96,6 +101,7 @@ impl Default for EngineLimits {
             messages_max: 16_384,
             contexts_cached_max: 4_096,
             wakes_cached_max: 1_024,
+            default_zone: "UTC".to_owned(),
         }
     }
 }

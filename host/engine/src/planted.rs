@@ -36,11 +36,15 @@ pub enum Bug {
     LastEntryNotCompared,
     /// An owner without work never asks whether the store was put back.
     NeverLooksBack,
+    /// What runs in every hour does not run in the hour that clocks show once more.
+    MissedFold,
+    /// A pattern reckons with when it is shown an event, not with when the event was accepted.
+    ProcessingTime,
 }
 
 impl Bug {
     /// All of them.
-    pub const ALL: [Self; 13] = [
+    pub const ALL: [Self; 15] = [
         Self::SkipInstanceCheck,
         Self::SkipFence,
         Self::SkipPredecessorCheck,
@@ -54,6 +58,8 @@ impl Bug {
         Self::RelayNotCompared,
         Self::LastEntryNotCompared,
         Self::NeverLooksBack,
+        Self::MissedFold,
+        Self::ProcessingTime,
     ];
 }
 

@@ -5,9 +5,10 @@
 use std::{collections::BTreeMap, sync::Arc};
 
 use crate::{
-    action::{Export, Failure, FailureKind, Invocation, Ran, Variables},
+    action::{Export, Failure, FailureKind, Invocation, PatternsSeen, Ran, TimersSeen, Variables},
     model::{Cause, Millis, QuestDefinition, Value},
     record::Instance,
+    schedule::Zone,
 };
 
 /// A question to one instance, with the committed state that it is about.
@@ -29,8 +30,12 @@ pub struct Question<'a> {
     pub now: Millis,
     /// The instance's variables.
     pub variables: Arc<Variables>,
-    /// The instance's timers: name to due time.
-    pub timers: Arc<BTreeMap<String, Millis>>,
+    /// The instance's timers.
+    pub timers: Arc<TimersSeen>,
+    /// The instance's patterns.
+    pub patterns: Arc<PatternsSeen>,
+    /// The context's time zone.
+    pub zone: Zone,
     /// The context's quests.
     pub active: Arc<Vec<String>>,
     /// The operator's settings for the quest.
@@ -109,6 +114,9 @@ fn invocation(question: Question<'_>) -> Invocation {
         payload: question.payload,
         variables: question.variables,
         timers: question.timers,
+        patterns: question.patterns,
+        zone: question.zone,
+        missed: 0,
         active: question.active,
         config: question.config,
     }
@@ -124,7 +132,17 @@ mod tests {
         definition.queries.push("total".to_owned());
         definition.actions.insert("upgrade".to_owned(), Vec::new());
         let (id, held) = ("i".to_owned(), None);
-        let instance = Instance { id, version: written, added: 1, added_at: 1, starting, held, has_timers: false };
+        let instance = Instance {
+            id,
+            version: written,
+            added: 1,
+            added_at: 1,
+            starting,
+            held,
+            has_timers: false,
+            has_patterns: false,
+            declared: BTreeMap::new(),
+        };
         let question = Question {
             definition: &definition,
             instance: &instance,
@@ -135,6 +153,8 @@ mod tests {
             now: 7,
             variables: Arc::new(BTreeMap::from([("n".to_owned(), Value::Integer(1))])),
             timers: Arc::default(),
+            patterns: Arc::default(),
+            zone: Zone::utc(),
             active: Arc::default(),
             config: Arc::default(),
         };

@@ -1,8 +1,15 @@
 //! What is stored under the keys, beyond variables: small MessagePack records. Fields are only ever added at the end, with a default.
 
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
-use crate::model::{Entry, Millis, Value};
+use crate::{
+    action::TimerSet,
+    model::{Entry, Millis, Value},
+    pattern::State,
+    schedule::Plan,
+};
 
 /// A stored record.
 pub trait Record: Serialize + DeserializeOwned {
@@ -40,8 +47,20 @@ pub struct Instance {
     pub starting: bool,
     /// Set while a delivery failed transiently: later ones wait behind it.
     pub held: Option<Held>,
-    /// Whether it has timers: if no instance of a context has, its timers need not be looked for.
+    /// Whether it has timers: if no instance of a context has, its timers need not be looked for. Where nothing is said they are.
+    #[serde(default = "unknown_timers")]
     pub has_timers: bool,
+    /// Whether it has patterns: if no instance of a context has, its patterns need not be looked for.
+    #[serde(default)]
+    pub has_patterns: bool,
+    /// The recurrences and patterns that its quest declared when it last met it, each with a digest of its text: what is new, changed or
+    /// gone is told apart from what the quest itself moved or cancelled.
+    #[serde(default)]
+    pub declared: BTreeMap<String, u64>,
+}
+
+fn unknown_timers() -> bool {
+    true
 }
 
 /// Why an instance's deliveries wait.
@@ -72,6 +91,41 @@ pub struct Timer {
     pub set_by: String,
     /// Its place among timers of the same due time.
     pub sequence: u64,
+    /// How it comes again, if it does.
+    #[serde(default)]
+    pub recurrence: Option<Recurrence>,
+}
+
+impl Timer {
+    /// It, as an action sees it.
+    pub fn seen(&self) -> TimerSet {
+        let Self { action, due, payload, recurrence, .. } = self.clone();
+        TimerSet { action, due, payload, recurrence }
+    }
+}
+
+/// How a timer comes again.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Recurrence {
+    /// The schedule's text.
+    pub schedule: String,
+    /// Where it stands.
+    pub plan: Plan,
+}
+
+/// A live pattern of an instance.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Pattern {
+    /// The instance that it belongs to.
+    pub instance: String,
+    /// Its spec as JSON text; none: as its quest declares the pattern of this name.
+    pub spec: Option<String>,
+    /// Its place among what is due at the same time.
+    pub sequence: u64,
+    /// When its next deadline is due.
+    pub due: Option<Millis>,
+    /// What it has seen.
+    pub state: State,
 }
 
 /// An entry that waits in a backlog or behind a held delivery, with the stamp that it had.

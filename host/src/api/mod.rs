@@ -20,7 +20,7 @@ use axum::{
     http::{StatusCode, header},
     middleware::{self, Next},
     response::{IntoResponse, Response},
-    routing::{MethodRouter, get, post},
+    routing::{MethodRouter, delete, get, post},
 };
 use serde_json::{Value, json};
 use tokio_util::sync::CancellationToken;
@@ -87,6 +87,9 @@ fn routes() -> Vec<(&'static str, MethodRouter<Api>)> {
         ("/v1/contexts/{context}", get(routes::context).delete(routes::forget)),
         ("/v1/contexts/{context}/variables", get(routes::variables)),
         ("/v1/contexts/{context}/timers", get(routes::timers_of)),
+        ("/v1/contexts/{context}/patterns", get(routes::patterns_of)),
+        ("/v1/contexts/{context}/zone", get(routes::zone).put(routes::set_zone).delete(routes::reset_zone)),
+        ("/v1/contexts/{context}/quests/{quest}/patterns/{pattern}", delete(routes::cancel_pattern)),
         ("/v1/contexts/{context}/quests/{quest}", post(routes::add).delete(routes::remove)),
         ("/v1/contexts/{context}/quests/{quest}/actions/{action}", post(routes::call)),
         ("/v1/contexts/{context}/quests/{quest}/queries/{query}", get(routes::query).post(routes::query_with)),

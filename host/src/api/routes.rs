@@ -11,7 +11,10 @@ use axum::{
     http::{HeaderMap, StatusCode},
     response::{IntoResponse, Response},
 };
-use quest_engine::model::Command;
+use quest_engine::{
+    model::Command,
+    schedule::{UnknownZone, Zone},
+};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
@@ -311,6 +314,62 @@ pub(super) async fn cancel_timer(
 ) -> Answer {
     api.service.operate(&context, Command::TimerCancel { quest, timer }, wait.duration()).await?;
     Ok(Json(json!({ "done": true })))
+}
+
+pub(super) async fn patterns_of(State(api): State<Api>, Path(context): Path<String>) -> Answer {
+    Ok(Json(json!({ "patterns": api.service.patterns_of(&context).await? })))
+}
+
+pub(super) async fn cancel_pattern(
+    State(api): State<Api>,
+    Path((context, quest, pattern)): Path<(String, String, String)>,
+    Query(wait): Query<Wait>,
+) -> Answer {
+    api.service.operate(&context, Command::PatternCancel { quest, pattern }, wait.duration()).await?;
+    Ok(Json(json!({ "done": true })))
+}
+
+pub(super) async fn zone(State(api): State<Api>, Path(context): Path<String>) -> Answer {
+    Ok(Json(json!(api.service.zone_of(&context).await?)))
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct ZoneChange {
+    zone: String,
+}
+
+/// Sets a context's time zone to `{"zone": NAME}`.
+pub(super) async fn set_zone(
+    State(api): State<Api>,
+    Path(context): Path<String>,
+    Query(wait): Query<Wait>,
+    body: Body,
+) -> Answer {
+    let change = body.json::<ZoneChange>()?;
+    let ZoneChange { zone } =
+        change.ok_or_else(|| invalid("the body needs `zone`, such as Europe/Berlin".to_owned()))?;
+    change_zone(&api, &context, Some(&zone), wait).await
+}
+
+/// The context lives in the host's default zone again.
+pub(super) async fn reset_zone(
+    State(api): State<Api>,
+    Path(context): Path<String>,
+    Query(wait): Query<Wait>,
+) -> Answer {
+    change_zone(&api, &context, None, wait).await
+}
+
+async fn change_zone(api: &Api, context: &str, zone: Option<&str>, wait: Wait) -> Answer {
+    // Refused before it is accepted; and stored as the database spells it.
+    let unknown = |error: UnknownZone| {
+        let message = format!("no time zone is called {:?}", error.name);
+        Failure(Error::new(Kind::Invalid, "unknown-zone", message).hint(&error.hint()))
+    };
+    let zone = zone.map(|name| Zone::parse(name).map(|zone| zone.name().to_owned())).transpose().map_err(unknown)?;
+    api.service.operate(context, Command::ZoneSet { zone }, wait.duration()).await?;
+    Ok(Json(json!(api.service.zone_of(context).await?)))
 }
 
 pub(super) async fn instances(State(api): State<Api>, Query(of): Query<OfQuest>) -> Answer {

@@ -134,6 +134,7 @@ pub(crate) fn view(partition: u16, happening: &Happening) -> Value {
         "event": happening.event_name,
         "event_id": happening.event_id,
         "cause": happening.cause.as_str(),
+        "hops": happening.hops,
         "at": happening.stamp,
         "log": happening.logs.iter().map(|line| line.message.as_str()).collect::<Vec<_>>(),
     });

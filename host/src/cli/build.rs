@@ -54,11 +54,21 @@ struct Crate {
     name: String,
 }
 
+/// Whether a folder has the sources of a quest.
+pub(crate) fn is_source(folder: &Path) -> bool {
+    folder.join("Cargo.toml").is_file() || folder.join("build.sh").is_file()
+}
+
 /// Builds every folder in `quests` that has a `Cargo.toml` (those of one workspace by one cargo) or a `build.sh`.
 pub(crate) fn build(quests: &Path, printer: &Printer) -> anyhow::Result<Built> {
+    Ok(build_folders(folders(quests)?, printer))
+}
+
+/// Builds these folders, as [`build`] does.
+pub(crate) fn build_folders(folders: Vec<PathBuf>, printer: &Printer) -> Built {
     let mut built = Built::default();
     let mut workspaces: BTreeMap<PathBuf, Vec<Crate>> = BTreeMap::new();
-    for folder in folders(quests)? {
+    for folder in folders {
         if folder.join("Cargo.toml").is_file() {
             match read_crate(&folder) {
                 Ok((root, found)) => workspaces.entry(root).or_default().push(found),
@@ -75,7 +85,7 @@ pub(crate) fn build(quests: &Path, printer: &Printer) -> anyhow::Result<Built> {
         workspace(&root, crates, printer, &mut built);
     }
     built.modules.sort();
-    Ok(built)
+    built
 }
 
 fn folders(quests: &Path) -> anyhow::Result<Vec<PathBuf>> {

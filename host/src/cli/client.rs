@@ -46,6 +46,11 @@ impl Refused {
         anyhow!(Self { exit: 2, message: message.to_owned(), hint: hint.to_owned(), ..Self::default() })
     }
 
+    /// It was done, and found something to be wrong.
+    pub(crate) fn failed(message: &str, hint: &str) -> anyhow::Error {
+        anyhow!(Self { exit: 1, message: message.to_owned(), hint: hint.to_owned(), ..Self::default() })
+    }
+
     /// The host did not do it.
     pub(crate) fn by_host(message: &str, hint: &str) -> anyhow::Error {
         anyhow!(Self { exit: 4, message: message.to_owned(), hint: hint.to_owned(), ..Self::default() })

@@ -1,4 +1,4 @@
-//! `list`, `ps`, `vars`, `timers`, `dead`.
+//! `list`, `ps`, `vars`, `timers`, `patterns`, `zone`, `dead`.
 
 use clap::Subcommand;
 use reqwest::Method;
@@ -69,6 +69,41 @@ enum TimerChange {
 }
 
 #[derive(clap::Args)]
+#[command(args_conflicts_with_subcommands = true, subcommand_negates_reqs = true)]
+pub(crate) struct Patterns {
+    /// The context.
+    #[arg(required = true)]
+    context: Option<String>,
+    #[command(subcommand)]
+    change: Option<PatternChange>,
+}
+
+#[derive(Subcommand)]
+enum PatternChange {
+    /// Cancel a pattern.
+    Cancel {
+        /// The context.
+        context: String,
+        /// The quest.
+        quest: String,
+        /// The pattern's name.
+        pattern: String,
+    },
+}
+
+#[derive(clap::Args)]
+pub(crate) struct ZoneOf {
+    /// The context.
+    context: String,
+    /// The time zone to set, such as Europe/Berlin.
+    #[arg(conflicts_with = "reset")]
+    zone: Option<String>,
+    /// Back to the host's default.
+    #[arg(long)]
+    reset: bool,
+}
+
+#[derive(clap::Args)]
 #[command(args_conflicts_with_subcommands = true)]
 pub(crate) struct Dead {
     /// Only this context.
@@ -124,6 +159,13 @@ pub(crate) async fn list(client: &Client, printer: &Printer) -> Outcome {
             } else {
                 format!("  action {action}  on {on}")
             });
+        }
+        for (name, every) in quest["every"].as_object().into_iter().flatten() {
+            let part = |part: &str| plain(every[part].as_str().unwrap_or_default());
+            printer.line(&format!("  recurrence {name}: {} -> {}", part("schedule"), part("action")));
+        }
+        for (name, spec) in quest["patterns"].as_object().into_iter().flatten() {
+            printer.line(&format!("  pattern {name}: {}", plain(spec.as_str().unwrap_or_default())));
         }
         for event in names(&quest["add_on"]) {
             printer.line(&format!("  added on {event}"));
@@ -207,9 +249,46 @@ pub(crate) async fn timers(client: &Client, printer: &Printer, args: Timers) -> 
                 Some(context) => client.get(&["contexts", context, "timers"]).await?,
                 None => client.json(client.request(Method::GET, &["timers"]).query(&[("limit", args.limit)])).await?,
             };
-            rows(printer, answer, "timers", &["context", "quest", "timer", "action", "due", "payload"], args.limit);
+            rows(
+                printer,
+                answer,
+                "timers",
+                &["context", "quest", "timer", "action", "due", "payload", "schedule"],
+                args.limit,
+            );
         }
     }
+    Ok(())
+}
+
+pub(crate) async fn patterns(client: &Client, printer: &Printer, args: Patterns) -> Outcome {
+    match (args.change, args.context) {
+        (Some(PatternChange::Cancel { context, quest, pattern }), _) => {
+            let parts = ["contexts", &context, "quests", &quest, "patterns", &pattern];
+            client.send(client.request(Method::DELETE, &parts)).await?;
+            done(printer, "cancelled");
+        }
+        (None, context) => {
+            let answer = client.get(&["contexts", &context.unwrap_or_default(), "patterns"]).await?;
+            printer.rows(&answer, "patterns", &["context", "quest", "pattern", "due", "state"]);
+        }
+    }
+    Ok(())
+}
+
+pub(crate) async fn zone(client: &Client, printer: &Printer, args: &ZoneOf) -> Outcome {
+    let parts = ["contexts", &args.context, "zone"];
+    let answer = match &args.zone {
+        Some(zone) => client.json(client.request(Method::PUT, &parts).json(&json!({ "zone": zone }))).await?,
+        None if args.reset => client.json(client.request(Method::DELETE, &parts)).await?,
+        None => client.get(&parts).await?,
+    };
+    if printer.is_json() {
+        printer.json(&answer);
+        return Ok(());
+    }
+    let default = if answer["is_default"] == Value::Bool(true) { "  (the host's default)" } else { "" };
+    printer.line(&format!("{}{default}", plain(answer["zone"].as_str().unwrap_or_default())));
     Ok(())
 }
 

@@ -120,6 +120,11 @@ pub(crate) async fn tail(client: &Client, printer: &Printer) -> Outcome {
 
 /// A happening in a line.
 pub(crate) fn tail_line(happening: &Value) -> String {
+    tail_line_at(happening, &time(happening["at"].as_u64().unwrap_or(0)))
+}
+
+/// A happening in a line, with its time as `at` says it.
+pub(crate) fn tail_line_at(happening: &Value, at: &str) -> String {
     if let Some(missed) = happening["missed"].as_u64() {
         return format!("… {missed} happenings were missed: this reader is too slow");
     }
@@ -142,6 +147,5 @@ pub(crate) fn tail_line(happening: &Value) -> String {
         .flat_map(str::lines)
         .map(|line| format!("\n    | {}", plain(line)))
         .collect();
-    let at = time(happening["at"].as_u64().unwrap_or(0));
     format!("{at}  {}  {event} → {what}  {} {why}", text("context"), text("outcome")).trim_end().to_owned() + &logs
 }

@@ -1,4 +1,4 @@
-//! The command line: thin. `run`, `config` and `bench` work here; everything else is a client of a running host's API.
+//! The command line: thin. `run`, `test`, `simulate`, `config` and `bench` work here; everything else is a client of a running host's API.
 
 mod bench;
 mod build;
@@ -6,11 +6,15 @@ mod client;
 mod config;
 mod inspect;
 mod messages;
+mod modules;
+mod next;
 mod operate;
 mod print;
 mod run;
 mod send;
 mod send_many;
+mod simulate;
+mod test;
 mod time;
 
 use std::{path::PathBuf, process::ExitCode};
@@ -89,6 +93,10 @@ enum Command {
     Vars(inspect::Context),
     /// List timers, or fire, move or cancel one.
     Timers(inspect::Timers),
+    /// Show the live patterns of a context, or cancel one.
+    Patterns(inspect::Patterns),
+    /// Show the time zone of a context, or set it.
+    Zone(inspect::ZoneOf),
     /// Read what quests published.
     Messages(messages::Args),
     /// Erase everything of a context: state, timers, waiting events, dead letters, ids.
@@ -97,6 +105,12 @@ enum Command {
     Tail,
     /// Look at dead letters, retry or drop them.
     Dead(inspect::Dead),
+    /// Print the next runs of a schedule, and why they are what they are.
+    Next(next::Args),
+    /// Run scenario files: quests on a virtual clock, and what is expected of them.
+    Test(test::Args),
+    /// Run quests against recorded or generated events on a scaled clock, and show what happens.
+    Simulate(simulate::Args),
     /// Measure throughput and latency on this machine.
     Bench(bench::Args),
     /// Show each setting and where it came from.
@@ -111,6 +125,31 @@ struct Completions {
     _local: Local,
     /// The shell.
     shell: clap_complete::Shell,
+}
+
+/// The settings of a command that runs quests without a store or an API.
+#[derive(clap::Args)]
+pub(crate) struct QuestFlags {
+    #[command(flatten)]
+    _local: Local,
+    /// The settings file (quest-host.toml in this folder, if there is one).
+    #[arg(long)]
+    config: Option<PathBuf>,
+    /// A setting, as `quest-host config` names it, e.g. --set wasm.action_ms_max=5000.
+    #[arg(long = "set", value_name = "NAME=VALUE")]
+    sets: Vec<String>,
+    /// Run the modules as they are; build nothing.
+    #[arg(long)]
+    no_build: bool,
+}
+
+impl QuestFlags {
+    /// Resolves the settings with these flags on top.
+    pub(crate) fn resolve(&self, printer: &Printer) -> anyhow::Result<crate::settings::Settings> {
+        let resolved = crate::settings::resolve(&pairs(&self.sets)?, self.config.as_deref())?;
+        resolved.warnings.iter().for_each(|warning| printer.warn(warning));
+        Ok(resolved.settings)
+    }
 }
 
 /// Hides the flags that say which host to talk to from a command that talks to none.
@@ -145,6 +184,18 @@ async fn dispatch(cli: Cli, printer: &Printer) -> Outcome {
         Command::Run(args) => {
             no_client(&common, "run", "--listen says where")?;
             run::run(args, printer).await
+        }
+        Command::Next(args) => {
+            no_client(&common, "next", "it asks no host")?;
+            next::run(&args, printer)
+        }
+        Command::Test(args) => {
+            no_client(&common, "test", "it runs the quests itself")?;
+            test::run(args, printer).await
+        }
+        Command::Simulate(args) => {
+            no_client(&common, "simulate", "it runs the quests itself")?;
+            simulate::run(args, printer).await
         }
         Command::Bench(args) => {
             no_client(&common, "bench", "it measures a host of its own")?;
@@ -182,11 +233,19 @@ async fn ask(command: Command, common: &Common, printer: &Printer) -> Outcome {
         Command::Ps(args) => inspect::ps(&client, printer, &args).await,
         Command::Vars(args) => inspect::vars(&client, printer, &args).await,
         Command::Timers(args) => inspect::timers(&client, printer, args).await,
+        Command::Patterns(args) => inspect::patterns(&client, printer, args).await,
+        Command::Zone(args) => inspect::zone(&client, printer, &args).await,
         Command::Messages(args) => until_told(messages::run(&client, printer, args)).await,
         Command::Forget(args) => operate::forget(&client, printer, &args).await,
         Command::Tail => until_told(messages::tail(&client, printer)).await,
         Command::Dead(args) => inspect::dead(&client, printer, args).await,
-        Command::Run(_) | Command::Bench(_) | Command::Config(_) | Command::Completions(_) => Ok(()),
+        Command::Next(_)
+        | Command::Run(_)
+        | Command::Test(_)
+        | Command::Simulate(_)
+        | Command::Bench(_)
+        | Command::Config(_)
+        | Command::Completions(_) => Ok(()),
     }
 }
 
@@ -268,17 +327,23 @@ impl SettingFlags {
         ];
         let mut flags: Vec<(String, String)> =
             named.into_iter().filter_map(|(name, value)| Some((name.to_owned(), value.clone()?))).collect();
-        for set in &self.sets {
-            let Some((name, value)) = set.split_once('=') else {
-                let example = "for example --set pace.lease_ms=5000";
-                return Err(Refused::usage(&format!("--set takes NAME=VALUE, not {set:?}"), example));
-            };
-            flags.push((name.to_owned(), value.to_owned()));
-        }
+        flags.extend(pairs(&self.sets)?);
         let resolved = crate::settings::resolve(&flags, self.config.as_deref())?;
         resolved.warnings.iter().for_each(|warning| printer.warn(warning));
         Ok(resolved)
     }
+}
+
+/// The settings of `--set`.
+fn pairs(sets: &[String]) -> anyhow::Result<Vec<(String, String)>> {
+    let pair = |set: &String| match set.split_once('=') {
+        Some((name, value)) => Ok((name.to_owned(), value.to_owned())),
+        None => {
+            let example = "for example --set pace.lease_ms=5000";
+            Err(Refused::usage(&format!("--set takes NAME=VALUE, not {set:?}"), example))
+        }
+    };
+    sets.iter().map(pair).collect()
 }
 
 #[cfg(test)]

@@ -187,8 +187,8 @@ pub(super) async fn contexts(
         let mut replies = read(store, number, reads).await?;
         let first = loaded.len();
         for name in names {
-            let instances = replies.records()?.into_iter().collect();
-            loaded.push((name.clone(), LoadedContext { instances, ..LoadedContext::default() }));
+            let (instances, zone) = replies.instances()?;
+            loaded.push((name.clone(), LoadedContext { instances, zone, ..LoadedContext::default() }));
         }
         load_parts(store, number, partition, &mut loaded[first..]).await?;
     }
@@ -202,10 +202,14 @@ async fn load_parts(
     contexts: &mut [(String, LoadedContext)],
 ) -> Result<()> {
     let has_timers = |context: &LoadedContext| context.instances.values().any(|instance| instance.has_timers);
+    let has_patterns = |context: &LoadedContext| context.instances.values().any(|instance| instance.has_patterns);
     let mut reads = Vec::new();
     for (name, context) in contexts.iter() {
         if has_timers(context) {
             reads.push(Read::Hash { key: keys::timers(name) });
+        }
+        if has_patterns(context) {
+            reads.push(Read::Hash { key: keys::patterns(name) });
         }
         if partition.has_backlog(name) {
             reads.push(Read::Length { key: keys::backlog(name) });
@@ -221,6 +225,9 @@ async fn load_parts(
     for (name, context) in contexts.iter_mut() {
         if has_timers(context) {
             context.timers = replies.timers()?.into_iter().collect();
+        }
+        if has_patterns(context) {
+            context.patterns = replies.patterns()?.into_iter().collect();
         }
         if partition.has_backlog(name) {
             context.backlog = replies.count();

@@ -9,7 +9,6 @@ use quest_engine::{
     model::Entry,
     partition::{BROADCAST_LOG, Outgoing, Partition},
     planted::{self, Bug},
-    record::Record,
 };
 use tokio::time::Instant;
 
@@ -162,5 +161,5 @@ async fn to_log(shared: &Shared, outgoing: &Outgoing) -> Result<Sent> {
 }
 
 fn context_of(bytes: &[u8]) -> String {
-    Entry::from_bytes(bytes).map(|entry| entry.context).unwrap_or_default()
+    Entry::context_of(bytes).unwrap_or_default().to_owned()
 }

@@ -1,13 +1,14 @@
 //! Calls, commands and queries: what has an answer.
 
-use std::{collections::BTreeMap, sync::Arc, time::Duration};
+use std::{sync::Arc, time::Duration};
 
 use quest_engine::{
-    action::{FailureKind, LogLine},
+    action::{FailureKind, LogLine, PatternSeen},
     keys,
     model::{Body, Command, Entry, Outcome, ReplyTo, Value, check_context, check_name},
     query::{self, Question},
-    record::Instance,
+    record::Pattern,
+    schedule::Zone,
 };
 use serde_json::{Value as Json, json};
 use tokio::{sync::oneshot, time::Instant};
@@ -152,9 +153,10 @@ impl Service {
             Read::Hash { key: keys::instances(context) },
             Read::Hash { key: keys::variables(context, quest) },
             Read::Hash { key: keys::timers(context) },
+            Read::Hash { key: keys::patterns(context) },
         ];
         let mut replies = self.read_context(context, reads).await?;
-        let mut instances: BTreeMap<String, Instance> = replies.records()?.into_iter().collect();
+        let (mut instances, zone) = replies.instances()?;
         let active: Vec<String> = instances.keys().cloned().collect();
         let Some(instance) = instances.remove(quest) else {
             let message = format!("the context does not have the quest {quest:?}");
@@ -162,7 +164,14 @@ impl Service {
         };
         let variables = Arc::new(replies.variables()?);
         let timers = replies.timers()?.into_iter().filter(|((owner, _), _)| owner == quest);
-        let timers = Arc::new(timers.map(|((_, name), timer)| (name, timer.due)).collect());
+        let timers = Arc::new(timers.map(|((_, name), timer)| (name, Arc::new(timer.seen()))).collect());
+        let patterns = replies.patterns()?.into_iter().filter(|((owner, _), _)| owner == quest);
+        let seen = |((_, name), record): ((String, String), Pattern)| {
+            let spec = catalog.spec_of(quest, &name, &record)?;
+            Some((name, PatternSeen { spec, record: Arc::new(record) }))
+        };
+        let patterns = Arc::new(patterns.filter_map(seen).collect());
+        let zone = zone.and_then(|name| Zone::parse(&name).ok()).unwrap_or_else(|| self.default_zone.clone());
         let config = self.config.get(quest).cloned().unwrap_or_default();
         let busy = || {
             let error = Error::new(Kind::Unavailable, "busy", "too many queries run already");
@@ -186,6 +195,8 @@ impl Service {
                 now: super::reads::now(),
                 variables,
                 timers,
+                patterns,
+                zone,
                 active: Arc::new(active),
                 config,
             };
@@ -215,6 +226,7 @@ fn failed(code: String, message: String) -> Error {
         | "unknown-quest"
         | "unknown-query"
         | "no-such-timer"
+        | "no-such-pattern"
         | "no-such-dead-letter" => Kind::NotFound,
         _ => Kind::Failed,
     };

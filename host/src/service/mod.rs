@@ -14,6 +14,7 @@ use std::{collections::BTreeMap, sync::Arc, time::Duration};
 use quest_engine::{
     model::{Entry, partition_of},
     partition::Happening,
+    schedule::Zone,
 };
 use serde::Serialize;
 use serde_json::Value as Json;
@@ -26,7 +27,7 @@ use tokio_util::sync::CancellationToken;
 pub use ask::Answered;
 pub use messages::{Page, PublishedMessage};
 pub use producer::{Produced, parse as produce};
-pub use reads::{DeadView, InstanceView, TimerView};
+pub use reads::{DeadView, InstanceView, PatternView, TimerView, ZoneView};
 
 use crate::{
     dispatcher::{News, QuestConfig},
@@ -54,6 +55,8 @@ pub struct Service {
     partitions: PartitionId,
     accept: Accepting,
     config: QuestConfig,
+    /// The time zone of contexts that none was set for.
+    default_zone: Zone,
     happenings: broadcast::Sender<(PartitionId, Arc<Happening>)>,
     waiters: Arc<Waiters>,
     /// Queries that run at once: they share the instances with actions, which must find one.
@@ -155,7 +158,27 @@ impl Service {
         let happenings = broadcast::channel(HAPPENINGS_MAX).0;
         let (waiters, published) = (Arc::default(), Arc::default());
         let asking = Arc::new(Semaphore::new(QUERIES_MAX));
-        Self { store, quests, host, partitions, accept, config, happenings, waiters, asking, published, stop }
+        let default_zone = Zone::utc();
+        Self {
+            store,
+            quests,
+            host,
+            partitions,
+            accept,
+            config,
+            default_zone,
+            happenings,
+            waiters,
+            asking,
+            published,
+            stop,
+        }
+    }
+
+    /// The same, with another time zone than UTC for contexts that none was set for.
+    #[must_use]
+    pub fn in_zone(self, default_zone: Zone) -> Self {
+        Self { default_zone, ..self }
     }
 
     /// The quests served here.

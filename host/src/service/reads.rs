@@ -8,7 +8,8 @@ use std::{
 use quest_engine::{
     keys,
     model::{DeadLetter, check_context, partition_of},
-    record::{Instance, Timer},
+    pattern,
+    record::{Instance, Pattern, Timer},
 };
 use serde::Serialize;
 use serde_json::{Value as Json, json};
@@ -54,6 +55,34 @@ pub struct TimerView {
     pub due: u64,
     /// The payload that the action gets.
     pub payload: Json,
+    /// The schedule that it comes again by, if it does.
+    pub schedule: Option<String>,
+}
+
+/// A live pattern.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct PatternView {
+    /// The context.
+    pub context: String,
+    /// The quest.
+    pub quest: String,
+    /// Its name.
+    pub pattern: String,
+    /// When its next deadline is, in Unix milliseconds; none if time alone does nothing to it.
+    pub due: Option<u64>,
+    /// What it looks for, if the quest started it with a spec of its own; none if the quest declares it.
+    pub spec: Option<Json>,
+    /// What it has seen; none while its quest is not served here.
+    pub state: Option<Json>,
+}
+
+/// A context's time zone.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct ZoneView {
+    /// Its name in the IANA database.
+    pub zone: String,
+    /// Whether it is the host's default, since none was set.
+    pub is_default: bool,
 }
 
 /// A dead letter.
@@ -81,8 +110,7 @@ impl Service {
     /// A context's instances.
     pub async fn instances_of(&self, context: &str) -> Result<Vec<InstanceView>> {
         let reads = vec![Read::Hash { key: keys::instances(context) }];
-        let mut records = self.read_context(context, reads).await?.records::<Instance>()?;
-        records.sort_unstable_by(|(one, _), (other, _)| one.cmp(other));
+        let (records, _) = self.read_context(context, reads).await?.instances()?;
         Ok(records.into_iter().map(|(quest, record)| instance_view(context, &quest, record)).collect())
     }
 
@@ -138,6 +166,33 @@ impl Service {
         let mut timers: Vec<TimerView> = timers.map(|(name, timer)| timer_view(context, name, timer)).collect();
         timers.sort_by_key(|timer| timer.due);
         Ok(timers)
+    }
+
+    /// The live patterns of a context, by quest and name.
+    pub async fn patterns_of(&self, context: &str) -> Result<Vec<PatternView>> {
+        let reads = vec![Read::Hash { key: keys::patterns(context) }];
+        let catalog = self.quests.catalog();
+        let mut patterns = self.read_context(context, reads).await?.patterns()?;
+        patterns.sort_by(|(one, _), (other, _)| one.cmp(other));
+        let view = |((quest, name), record): ((String, String), Pattern)| PatternView {
+            context: context.to_owned(),
+            due: record.due,
+            spec: record.spec.as_deref().and_then(|text| serde_json::from_str(text).ok()),
+            state: catalog
+                .spec_of(&quest, &name, &record)
+                .map(|spec| pattern::inspect(&spec, &record.state).to_json_lossy()),
+            quest,
+            pattern: name,
+        };
+        Ok(patterns.into_iter().map(view).collect())
+    }
+
+    /// A context's time zone.
+    pub async fn zone_of(&self, context: &str) -> Result<ZoneView> {
+        let reads = vec![Read::Hash { key: keys::instances(context) }];
+        let (_, zone) = self.read_context(context, reads).await?.instances()?;
+        let is_default = zone.is_none();
+        Ok(ZoneView { zone: zone.unwrap_or_else(|| self.default_zone.name().to_owned()), is_default })
     }
 
     /// The timers of all contexts, soonest first; at most `max`.
@@ -235,6 +290,7 @@ fn timer_view(context: &str, (quest, name): (String, String), timer: Timer) -> T
         action: timer.action,
         due: timer.due,
         payload: timer.payload.to_json_lossy(),
+        schedule: timer.recurrence.map(|recurrence| recurrence.schedule),
     }
 }
 
@@ -252,6 +308,9 @@ fn dead_view(dead: &DeadLetter) -> DeadView {
             "quest": quest, "action": action, "instance": instance, "cause": cause.as_str(), "event": name,
             "payload": payload.to_json_lossy(),
         }),
+        Body::Observe { quest, instance, name, payload } => {
+            json!({"quest": quest, "instance": instance, "observed": name, "payload": payload.to_json_lossy()})
+        }
         Body::Add { quest } => json!({"add": quest}),
         Body::Remove { quest } => json!({"remove": quest}),
         Body::Operate(command) => json!({"command": command.name()}),

@@ -6,6 +6,7 @@ use std::{
 };
 
 use anyhow::{Context as _, anyhow, bail};
+use quest_engine::schedule::Zone;
 use strsim::levenshtein;
 use toml::{Table, Value};
 
@@ -198,6 +199,7 @@ fn check(settings: &Settings) -> anyhow::Result<()> {
     if !settings.token.chars().all(|c| c.is_ascii_graphic()) {
         bail!("token has visible ASCII characters only: it travels in a header");
     }
+    Zone::parse(&settings.engine.default_zone).context("engine.default_zone")?;
     if settings.quests == PathBuf::new() || settings.data == PathBuf::new() {
         bail!("quests and data name folders");
     }

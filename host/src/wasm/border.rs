@@ -151,6 +151,18 @@ impl quest::host::definition::Host for Run {
         self.define(|definer| definer.add_on(&event))
     }
 
+    fn every(&mut self, name: String, action: String, schedule: String) -> Refusable<()> {
+        self.define(|definer| definer.every(&name, &action, &schedule))
+    }
+
+    fn pattern(&mut self, name: String, spec: Value) -> Refusable<()> {
+        self.define(|definer| definer.pattern(&name, inward(spec)))
+    }
+
+    fn pattern_json(&mut self, name: String, spec: String) -> Refusable<()> {
+        self.define(|definer| definer.pattern(&name, Given::Json(&spec)))
+    }
+
     fn query(&mut self, name: String) -> Refusable<()> {
         self.define(|definer| definer.query(&name))
     }
@@ -195,6 +207,10 @@ impl quest::host::current::Host for Run {
 
     fn attempt(&mut self) -> Trappable<u32> {
         Ok(self.run()?.invocation().attempt)
+    }
+
+    fn missed(&mut self) -> Trappable<u64> {
+        Ok(self.run()?.invocation().missed)
     }
 
     fn payload(&mut self) -> Trappable<Value> {
@@ -257,6 +273,14 @@ impl quest::host::timers::Host for Run {
         Ok(self.run()?.set_timer_after(&name, &action, delay, Given::Json(&payload)).map_err(refused))
     }
 
+    fn every(&mut self, name: String, action: String, schedule: String, payload: Value) -> Refusable<()> {
+        Ok(self.run()?.set_recurrence(&name, &action, &schedule, inward(payload)).map_err(refused))
+    }
+
+    fn every_json(&mut self, name: String, action: String, schedule: String, payload: String) -> Refusable<()> {
+        Ok(self.run()?.set_recurrence(&name, &action, &schedule, Given::Json(&payload)).map_err(refused))
+    }
+
     fn cancel(&mut self, name: String) -> Refusable<bool> {
         Ok(self.run()?.cancel_timer(&name).map_err(refused))
     }
@@ -267,6 +291,63 @@ impl quest::host::timers::Host for Run {
 
     fn due(&mut self, name: String) -> Trappable<Option<u64>> {
         Ok(self.run()?.timer_due(&name))
+    }
+
+    fn payload(&mut self, name: String) -> Trappable<Option<Value>> {
+        Ok(self.run()?.timer(&name).map(|timer| outward(&timer.payload)))
+    }
+
+    fn payload_json(&mut self, name: String) -> Refusable<Option<String>> {
+        Ok(self.run()?.timer_payload_json(&name).map_err(refused))
+    }
+
+    fn schedule(&mut self, name: String) -> Trappable<Option<String>> {
+        let timer = self.run()?.timer(&name);
+        Ok(timer.and_then(|timer| Some(timer.recurrence.as_ref()?.schedule.clone())))
+    }
+}
+
+impl quest::host::patterns::Host for Run {
+    fn start(&mut self, name: String, spec: Value) -> Refusable<()> {
+        Ok(self.run()?.start_pattern(&name, inward(spec)).map_err(refused))
+    }
+
+    fn start_json(&mut self, name: String, spec: String) -> Refusable<()> {
+        Ok(self.run()?.start_pattern(&name, Given::Json(&spec)).map_err(refused))
+    }
+
+    fn cancel(&mut self, name: String) -> Refusable<bool> {
+        Ok(self.run()?.cancel_pattern(&name).map_err(refused))
+    }
+
+    fn names(&mut self) -> Trappable<Vec<String>> {
+        Ok(self.run()?.pattern_names())
+    }
+
+    fn state(&mut self, name: String) -> Trappable<Option<Value>> {
+        Ok(self.run()?.pattern_state(&name).as_ref().map(outward))
+    }
+
+    fn state_json(&mut self, name: String) -> Refusable<Option<String>> {
+        Ok(self.run()?.pattern_state_json(&name).map_err(refused))
+    }
+}
+
+impl quest::host::clock::Host for Run {
+    fn zone(&mut self) -> Trappable<String> {
+        Ok(self.run()?.zone().name().to_owned())
+    }
+
+    fn set_zone(&mut self, zone: String) -> Refusable<()> {
+        Ok(self.run()?.set_zone(&zone).map_err(refused))
+    }
+
+    fn local(&mut self, time: u64) -> Trappable<String> {
+        Ok(self.run()?.local_time(time))
+    }
+
+    fn instant(&mut self, civil: String) -> Refusable<u64> {
+        Ok(self.run()?.instant(&civil).map_err(refused))
     }
 }
 

@@ -10,12 +10,14 @@ use wasmtime::{
 use super::LoadError;
 
 /// The contract's interfaces. Its versions 0.1.x differ only in what they add.
-const CONTRACT: [&str; 12] = [
+const CONTRACT: [&str; 14] = [
     "types",
     "definition",
     "current",
     "variables",
     "timers",
+    "patterns",
+    "clock",
     "events",
     "quests",
     "messages",
@@ -30,15 +32,25 @@ const COMPATIBLE: &str = "0.1.";
 const WASI: [&str; 6] = ["wasi:cli/", "wasi:io/", "wasi:clocks/", "wasi:random/", "wasi:filesystem/", "wasi:sockets/"];
 const GUEST: &str = "quest:host/guest@";
 
-/// Checks each import and the needed export by name; whether WASI is among the imports.
-pub(super) fn check(component: &Component, engine: &Engine) -> Result<bool, LoadError> {
+/// What a component's imports tell of it.
+#[derive(Debug, Default)]
+pub(super) struct Needs {
+    /// WASI is among them.
+    pub(super) wasi: bool,
+    /// It can start patterns.
+    pub(super) patterns: bool,
+}
+
+/// Checks each import and the needed export by name; what the imports tell of the component.
+pub(super) fn check(component: &Component, engine: &Engine) -> Result<Needs, LoadError> {
     let kind = component.component_type();
-    let mut needs_wasi = false;
+    let mut needs = Needs::default();
     let (mut denied, mut newer) = (BTreeSet::new(), BTreeSet::new());
     for (name, item) in kind.imports(engine) {
         if WASI.iter().any(|allowed| name.starts_with(allowed)) {
-            needs_wasi = true;
+            needs.wasi = true;
         } else if let Some(interface) = name.strip_prefix("quest:host/") {
+            needs.patterns |= interface.starts_with("patterns@");
             if !is_known(interface) {
                 newer.insert(name);
             }
@@ -58,7 +70,7 @@ pub(super) fn check(component: &Component, engine: &Engine) -> Result<bool, Load
         let hint = "a quest exports the interface quest:host/guest of world quest:host/quest";
         return Err(LoadError::new("no-guest", "it exports no quest:host/guest@0.1.0", hint));
     };
-    if version.starts_with(COMPATIBLE) { Ok(needs_wasi) } else { Err(newer_contract(&format!("{GUEST}{version}"))) }
+    if version.starts_with(COMPATIBLE) { Ok(needs) } else { Err(newer_contract(&format!("{GUEST}{version}"))) }
 }
 
 /// An import whose interface is known, but not what the component wants of it.

@@ -78,7 +78,8 @@ impl Runtime {
             }
         };
         let compiled_in = began.elapsed();
-        let linker = if imports::check(&component, &self.engine)? { &self.with_wasi } else { &self.bare };
+        let needs = imports::check(&component, &self.engine)?;
+        let linker = if needs.wasi { &self.with_wasi } else { &self.bare };
         let pre = linker.instantiate_pre(&component).map_err(|error| imports::unlinkable(&error))?;
         let pre = QuestPre::new(pre).map_err(|error| {
             LoadError::new(
@@ -87,7 +88,7 @@ impl Runtime {
                 "a quest exports quest:host/guest (define, init, perform)",
             )
         })?;
-        let quests = self.define(&pre)?;
+        let quests = self.define(&pre, needs.patterns)?;
         Ok(Arc::new(Module { digest, size: bytes.len(), quests, compiled_in, from_cache, pre }))
     }
 
@@ -101,8 +102,12 @@ impl Runtime {
     }
 
     /// Runs `define` and collects what it says.
-    fn define(&self, pre: &QuestPre<Run>) -> Result<Vec<QuestDefinition>, LoadError> {
-        let mut store = self.store(Phase::Defining(Definer::default()), self.settings.define_ms_max);
+    fn define(&self, pre: &QuestPre<Run>, can_start_patterns: bool) -> Result<Vec<QuestDefinition>, LoadError> {
+        let mut definer = Definer::default();
+        if can_start_patterns {
+            definer.starts_patterns();
+        }
+        let mut store = self.store(Phase::Defining(definer), self.settings.define_ms_max);
         let result =
             pre.instantiate(&mut store).and_then(|instance| instance.quest_host_guest().call_define(&mut store));
         let mut run = store.into_data();

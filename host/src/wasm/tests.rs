@@ -63,6 +63,9 @@ fn invocation(export: Export) -> Invocation {
         payload: Value::Null,
         variables: Arc::default(),
         timers: Arc::default(),
+        patterns: Arc::default(),
+        zone: quest_engine::schedule::Zone::utc(),
+        missed: 0,
         active: Arc::default(),
         config: Arc::default(),
     }

@@ -37,6 +37,19 @@ impl Arguments {
         Ok(Self { given })
     }
 
+    /// Parses, whatever the keys are.
+    pub fn parse_any(tokens: TokenStream) -> Result<Self> {
+        let metas = Punctuated::<Meta, Token![,]>::parse_terminated.parse2(tokens.clone())?;
+        let keys: Vec<String> =
+            metas.iter().filter_map(|meta| meta.path().get_ident().map(ToString::to_string)).collect();
+        Self::parse(tokens, &keys.iter().map(String::as_str).collect::<Vec<_>>())
+    }
+
+    /// What was not taken.
+    pub fn rest(self) -> Vec<(String, Span, Option<Expr>)> {
+        self.given
+    }
+
     fn take(&mut self, key: &str) -> Option<(Span, Option<Expr>)> {
         let at = self.given.iter().position(|(other, ..)| other == key)?;
         let (_, span, value) = self.given.remove(at);

@@ -2,6 +2,7 @@
 
 mod attributes;
 mod methods;
+mod patterns;
 mod quest;
 mod timers;
 mod variables;
@@ -21,7 +22,7 @@ pub fn derive_variables(input: TokenStream) -> TokenStream {
 /// Makes the methods of a struct a quest: `#[quest(name = "…", version = 1, add_on = ["…"], description = "…")]`, all optional.
 /// The name is the struct's in snake case, the version 1, the description the first line of the block's doc comment.
 ///
-/// In the block `#[action]`, `#[action(on = ["…"], name = "…")]` and `#[query]` mark methods; `init`, `upgrade` and `dealloc`
+/// In the block `#[action]`, `#[action(on = ["…"], every = "…", name = "…")]`, `#[pattern(kind = "…", …)]` and `#[query]` mark methods; `init`, `upgrade` and `dealloc`
 /// need no mark, and others are left as they are.
 #[proc_macro_attribute]
 pub fn quest(arguments: TokenStream, block: TokenStream) -> TokenStream {

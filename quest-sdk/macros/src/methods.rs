@@ -7,7 +7,10 @@ use syn::{
     spanned::Spanned,
 };
 
-use crate::attributes::{Arguments, check_event, check_name};
+use crate::{
+    attributes::{Arguments, check_event, check_name},
+    patterns::{self, Declared},
+};
 
 /// What a method is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -28,6 +31,10 @@ pub struct Method {
     pub name: LitStr,
     /// The events that it is on.
     pub on: Vec<LitStr>,
+    /// The schedules that it runs by.
+    pub every: Vec<LitStr>,
+    /// The patterns that call it.
+    pub patterns: Vec<Declared>,
     /// The call, as a match arm's body.
     pub call: TokenStream,
 }
@@ -37,18 +44,27 @@ impl Method {
     pub fn read(function: &mut ImplItemFn) -> Result<Option<Method>> {
         let ident = function.sig.ident.clone();
         let mark = take_mark(&mut function.attrs)?;
+        let marked_patterns = patterns::take(&mut function.attrs);
         let lifecycle = ["init", "upgrade", "dealloc"].iter().any(|name| ident == name);
         let (kind, arguments) = match mark {
             Some((_, attribute)) if lifecycle => {
                 let message = format!("remove the attribute: the host calls `{ident}` by itself");
                 return Err(syn::Error::new(attribute.span(), message));
             }
+            Some((Kind::Query, _)) if !marked_patterns.is_empty() => {
+                return Err(syn::Error::new(marked_patterns[0].span(), "a pattern calls an action, not a query"));
+            }
             Some((kind, attribute)) => (kind, Some(attribute)),
+            None if lifecycle && !marked_patterns.is_empty() => {
+                let message = format!("remove the attribute: the host calls `{ident}` by itself");
+                return Err(syn::Error::new(marked_patterns[0].span(), message));
+            }
+            None if !marked_patterns.is_empty() => (Kind::Action, None),
             None if ident == "init" => (Kind::Init, None),
             None if lifecycle => (Kind::Action, None),
             None => return Ok(None),
         };
-        let known: &[&str] = if kind == Kind::Query { &["name"] } else { &["name", "on"] };
+        let known: &[&str] = if kind == Kind::Query { &["name"] } else { &["name", "on", "every"] };
         let tokens = match arguments.map(|attribute| attribute.meta) {
             Some(Meta::List(list)) => list.tokens,
             Some(Meta::NameValue(pair)) => return Err(syn::Error::new(pair.span(), "write `#[action(on = [\"…\"])]`")),
@@ -63,8 +79,10 @@ impl Method {
         }
         let on = arguments.texts("on")?;
         on.iter().try_for_each(check_event)?;
+        let every = arguments.texts("every")?;
+        let patterns = patterns::read(marked_patterns, &name)?;
         let call = call(function, kind)?;
-        Ok(Some(Method { kind, name, on, call }))
+        Ok(Some(Method { kind, name, on, every, patterns, call }))
     }
 }
 

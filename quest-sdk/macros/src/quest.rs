@@ -95,13 +95,27 @@ fn implementation(arguments: TokenStream, block: &ItemImpl, methods: &[Method]) 
         says.extend(quote!(::quest_sdk::__private::define_add_on(#event)?;));
     }
     let mut arms = TokenStream::new();
-    for Method { kind, name, on, call } in methods {
+    let mut names: Vec<String> = Vec::new();
+    for Method { kind, name, on, every, patterns, call } in methods {
         match kind {
             Kind::Init => {}
             Kind::Query => says.extend(quote!(::quest_sdk::__private::define_query(#name)?;)),
             Kind::Action => says.extend(quote!(::quest_sdk::__private::define_action(#name)?;)),
         }
         says.extend(on.iter().map(|event| quote!(::quest_sdk::__private::define_on(#name, #event)?;)));
+        for (index, schedule) in every.iter().enumerate() {
+            let recurrence = if index == 0 { name.value() } else { format!("{}-{}", name.value(), index + 1) };
+            says.extend(quote!(::quest_sdk::__private::define_every(#recurrence, #name, #schedule)?;));
+        }
+        for pattern in patterns {
+            let (pattern_name, spec) = (&pattern.name, &pattern.spec);
+            if names.contains(&pattern_name.value()) {
+                let message = format!("there is a pattern {:?} already", pattern_name.value());
+                return Err(syn::Error::new(pattern_name.span(), message));
+            }
+            names.push(pattern_name.value());
+            says.extend(quote!(::quest_sdk::__private::define_pattern(#pattern_name, #spec)?;));
+        }
         arms.extend(quote!(#name => #call,));
     }
     if !methods.iter().any(|method| method.kind == Kind::Init) {

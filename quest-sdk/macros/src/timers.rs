@@ -30,7 +30,7 @@ fn search(tokens: TokenStream, found: &mut Vec<LitStr>) {
         else {
             continue;
         };
-        let sets = ["after", "after_with", "at", "at_with"].iter().any(|name| method == name);
+        let sets = ["after", "after_with", "at", "at_with", "every", "every_with"].iter().any(|name| method == name);
         if timers != "timers" || dot.as_char() != '.' || !sets {
             continue;
         }

@@ -23,7 +23,10 @@ thread_local! {
 
 /// Runs `define` of each quest.
 pub(crate) fn define(entries: &[Entry]) -> Result<Vec<QuestDefinition>> {
-    DEFINER.set(Some(Definer::default()));
+    let mut definer = Definer::default();
+    // A module that starts patterns is known by its imports; natively there are none to look at.
+    definer.starts_patterns();
+    DEFINER.set(Some(definer));
     let result = entries.iter().try_for_each(|entry| (entry.define)());
     let definer = DEFINER.take().unwrap_or_default();
     result?;
@@ -129,6 +132,10 @@ pub(crate) fn attempt() -> u32 {
     with(|run| run.invocation().attempt)
 }
 
+pub(crate) fn missed() -> u64 {
+    with(|run| run.invocation().missed)
+}
+
 pub(crate) fn payload() -> Value {
     with(|run| run.invocation().payload.clone()).into()
 }
@@ -163,6 +170,50 @@ pub(crate) fn set_timer(name: &str, action: &str, due: u64, payload: Value) -> R
 
 pub(crate) fn set_timer_after(name: &str, action: &str, delay: u64, payload: Value) -> Result {
     record(|run| run.set_timer_after(name, action, delay, model::Value::from(payload)))
+}
+
+pub(crate) fn set_recurrence(name: &str, action: &str, schedule: &str, payload: Value) -> Result {
+    record(|run| run.set_recurrence(name, action, schedule, model::Value::from(payload)))
+}
+
+pub(crate) fn timer_payload(name: &str) -> Option<Value> {
+    with(|run| run.timer(name).map(|timer| timer.payload.clone())).map(Into::into)
+}
+
+pub(crate) fn timer_schedule(name: &str) -> Option<String> {
+    with(|run| run.timer(name).and_then(|timer| Some(timer.recurrence.as_ref()?.schedule.clone())))
+}
+
+pub(crate) fn start_pattern(name: &str, spec: Value) -> Result {
+    record(|run| run.start_pattern(name, model::Value::from(spec)))
+}
+
+pub(crate) fn cancel_pattern(name: &str) -> Result<bool> {
+    record(|run| run.cancel_pattern(name))
+}
+
+pub(crate) fn pattern_names() -> Vec<String> {
+    with(|run| run.pattern_names())
+}
+
+pub(crate) fn pattern_state(name: &str) -> Option<Value> {
+    with(|run| run.pattern_state(name)).map(Into::into)
+}
+
+pub(crate) fn zone() -> String {
+    with(|run| run.zone().name().to_owned())
+}
+
+pub(crate) fn set_zone(zone: &str) -> Result {
+    record(|run| run.set_zone(zone))
+}
+
+pub(crate) fn local_time(time: u64) -> String {
+    with(|run| run.local_time(time))
+}
+
+pub(crate) fn instant(civil: &str) -> Result<u64> {
+    record(|run| run.instant(civil))
 }
 
 pub(crate) fn cancel_timer(name: &str) -> Result<bool> {
@@ -261,9 +312,30 @@ pub fn define_add_on(event: &str) -> Result {
     defining(|definer| definer.add_on(event))
 }
 
+/// `definition.every`.
+pub fn define_every(name: &str, action: &str, schedule: &str) -> Result {
+    defining(|definer| definer.every(name, action, schedule))
+}
+
+/// `definition.pattern-json`.
+pub fn define_pattern(name: &str, spec: &str) -> Result {
+    defining(|definer| definer.pattern(name, action::Given::Json(spec)))
+}
+
 /// `definition.query`.
 pub fn define_query(name: &str) -> Result {
     defining(|definer| definer.query(name))
+}
+
+impl From<action::Level> for Level {
+    fn from(level: action::Level) -> Self {
+        match level {
+            action::Level::Debug => Level::Debug,
+            action::Level::Info => Level::Info,
+            action::Level::Warn => Level::Warn,
+            action::Level::Error => Level::Error,
+        }
+    }
 }
 
 impl From<Value> for model::Value {

@@ -3,11 +3,15 @@
 use bindings::quest::host::{self as import, types};
 
 pub(crate) use import::{
+    clock::{local as local_time, zone},
     config::get as config,
-    current::{accepted_at, action, attempt, cause, context, event_id, event_name, instance, processed_at, quest},
+    current::{
+        accepted_at, action, attempt, cause, context, event_id, event_name, instance, missed, processed_at, quest,
+    },
+    patterns::names as pattern_names,
     quests::active as active_quests,
     random::{below as random_below, bytes as random_bytes, unit as random_unit},
-    timers::{due as timer_due, names as timer_names},
+    timers::{due as timer_due, names as timer_names, schedule as timer_schedule},
     variables::names as variable_names,
 };
 
@@ -54,6 +58,34 @@ pub(crate) fn set_timer(name: &str, action: &str, due: u64, payload: Value) -> R
 
 pub(crate) fn set_timer_after(name: &str, action: &str, delay: u64, payload: Value) -> Result {
     told(import::timers::after(name, action, delay, &payload.into()))
+}
+
+pub(crate) fn set_recurrence(name: &str, action: &str, schedule: &str, payload: Value) -> Result {
+    told(import::timers::every(name, action, schedule, &payload.into()))
+}
+
+pub(crate) fn timer_payload(name: &str) -> Option<Value> {
+    import::timers::payload(name).map(Into::into)
+}
+
+pub(crate) fn start_pattern(name: &str, spec: Value) -> Result {
+    told(import::patterns::start(name, &spec.into()))
+}
+
+pub(crate) fn cancel_pattern(name: &str) -> Result<bool> {
+    told(import::patterns::cancel(name))
+}
+
+pub(crate) fn pattern_state(name: &str) -> Option<Value> {
+    import::patterns::state(name).map(Into::into)
+}
+
+pub(crate) fn set_zone(zone: &str) -> Result {
+    told(import::clock::set_zone(zone))
+}
+
+pub(crate) fn instant(civil: &str) -> Result<u64> {
+    told(import::clock::instant(civil))
 }
 
 pub(crate) fn cancel_timer(name: &str) -> Result<bool> {
@@ -126,6 +158,16 @@ pub fn define_on(action: &str, event: &str) -> Result {
 /// `definition.add-on`.
 pub fn define_add_on(event: &str) -> Result {
     told(import::definition::add_on(event))
+}
+
+/// `definition.every`.
+pub fn define_every(name: &str, action: &str, schedule: &str) -> Result {
+    told(import::definition::every(name, action, schedule))
+}
+
+/// `definition.pattern-json`.
+pub fn define_pattern(name: &str, spec: &str) -> Result {
+    told(import::definition::pattern_json(name, spec))
 }
 
 /// `definition.query`.

@@ -26,6 +26,38 @@
 //! assert_eq!(world.messages()[0].payload::<String>(), "hello");
 //! ```
 //!
+//! What a world holds reads as a text, to be looked at or kept as a snapshot (`insta::assert_snapshot!(world.snapshot("user-1"))`):
+//!
+//! ```
+//! # use quest_sdk::{prelude::*, test::World};
+//! # #[derive(Variables, Default)]
+//! # struct Visits { visits: u64 }
+//! # #[quest(add_on = ["visited"])]
+//! # impl Visits {
+//! #     #[action(on = ["visited"])]
+//! #     fn visit(&mut self, cx: &Context) -> Result {
+//! #         self.visits += 1;
+//! #         cx.timers().after("absent", days(3), "miss")
+//! #     }
+//! #     #[action]
+//! #     fn miss(&mut self, cx: &Context) -> Result { cx.publish("missed", self.visits) }
+//! # }
+//! let mut world = World::of::<Visits>();
+//! world.show_in("Europe/Berlin").advance_to("2026-03-27 18:00").send("user-1", "visited", ());
+//! assert_eq!(world.snapshot("user-1").to_string(), "\
+//! user-1 at 2026-03-27 18:00:00 Europe/Berlin
+//! quests
+//!   visits
+//!     visits = 1
+//! timers
+//!   visits.absent → miss at 2026-03-30 19:00:00");
+//! world.advance(days(3));
+//! assert!(world.timeline().ends_with("\
+//! 2026-03-30 19:00:00  user-1  absent → visits.miss  done
+//!     message missed 1
+//! "));
+//! ```
+//!
 //! Routing, order, timers, retries, limits and refusals are those of production, because the code is. Not here: wasm's limits of
 //! memory and time, and stores. A failed expectation of the harness itself (a value of another type, say) panics with a text.
 
@@ -37,7 +69,8 @@ use std::time::Duration;
 use quest_engine::model::{Body, Outcome};
 use serde::{Serialize, de::DeserializeOwned};
 
-pub use seen::{Dead, Failed, LogLine, Message, Timer};
+pub use quest_engine::world::Snapshot;
+pub use seen::{Dead, Event, Failed, LogLine, Message, Timer};
 
 use crate::{Quest, Value, quest::Entry, time::millis};
 use driver::Driver;
@@ -143,10 +176,33 @@ impl World {
         self.advance_to(until)
     }
 
-    /// Lets time pass up to a moment in Unix milliseconds. Time never goes back.
-    pub fn advance_to(&mut self, time: u64) -> &mut Self {
+    /// Lets time pass up to a moment: Unix milliseconds, or a civil time of the world's zone, like `"2026-03-27 18:00"`. Time never goes
+    /// back.
+    pub fn advance_to(&mut self, time: impl Time) -> &mut Self {
+        let time = time.millis(self);
         self.driver.advance_to(time);
         self
+    }
+
+    /// The zone that times are read and shown in (UTC unless it is said), like `Europe/Berlin`. Quests see none of it.
+    pub fn show_in(&mut self, zone: &str) -> &mut Self {
+        self.driver.set_zone(zone);
+        self
+    }
+
+    /// A context's quests with their variables, its timers, and what its actions caused, published and logged, and what failed: as text.
+    pub fn snapshot(&self, context: &str) -> Snapshot {
+        self.driver.snapshot(context)
+    }
+
+    /// What happened so far, line by line.
+    pub fn timeline(&self) -> String {
+        self.driver.timeline()
+    }
+
+    /// The events that actions caused so far.
+    pub fn events(&self) -> Vec<Event> {
+        self.driver.events()
     }
 
     /// The time, in Unix milliseconds. A new world is at 2026-01-01T00:00:00Z.
@@ -198,6 +254,24 @@ impl World {
     fn accept(&mut self, context: &str, body: Body) -> &mut Self {
         self.driver.accept(context, body);
         self
+    }
+}
+
+/// A moment, for [`World::advance_to`].
+pub trait Time {
+    /// The moment in Unix milliseconds. Panics if a text is no time.
+    fn millis(self, world: &World) -> u64;
+}
+
+impl Time for u64 {
+    fn millis(self, _: &World) -> u64 {
+        self
+    }
+}
+
+impl Time for &str {
+    fn millis(self, world: &World) -> u64 {
+        world.driver.time(self)
     }
 }
 

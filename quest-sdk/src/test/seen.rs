@@ -27,6 +27,27 @@ impl Message {
     }
 }
 
+/// An event that an action caused.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Event {
+    /// The context of the action that caused it.
+    pub from: String,
+    /// The context that it goes to; empty for every context.
+    pub context: String,
+    /// Its name; empty if it is for one action.
+    pub name: String,
+    /// The quest and the action that it is for, if it is for one.
+    pub selector: Option<(String, String)>,
+    pub(super) payload: Value,
+}
+
+impl Event {
+    /// The payload. Panics if it is no `T`.
+    pub fn payload<T: DeserializeOwned>(&self) -> T {
+        super::read(self.payload.clone(), &self.name)
+    }
+}
+
 /// A timer that is set.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Timer {

@@ -255,3 +255,119 @@ fn other_contexts() {
     );
     assert!(world.dead().is_empty());
 }
+
+#[derive(Variables, Default)]
+struct Habit {
+    rung: u64,
+    missed: u64,
+}
+
+/// Rings every morning, and whenever it was told to.
+#[quest]
+impl Habit {
+    #[action(every = ["every day at 07:00", "sundays at 20:00; zone Asia/Tokyo"])]
+    fn ring(&mut self, cx: &Context) {
+        assert_eq!(cx.cause(), Cause::Timer);
+        self.rung += 1;
+        self.missed += cx.missed();
+    }
+
+    #[action(on = ["plan"])]
+    fn plan(&mut self, cx: &Context, schedule: String) -> Result {
+        cx.timers().every_with("planned", &schedule, "ring", 7)
+    }
+
+    #[query]
+    fn planned(&self, cx: &Context) -> Result<(Option<u64>, Option<String>, String)> {
+        let timers = cx.timers();
+        let at = timers.due("planned").map(|due| cx.clock().local(due)).unwrap_or_default();
+        Ok((timers.payload("planned")?, timers.schedule("planned"), at))
+    }
+}
+
+#[test]
+fn recurrences_are_declared_and_set() {
+    let mut world = World::of::<Habit>();
+    world.add(USER, "habit");
+    let names: Vec<String> = world.timers(USER).into_iter().map(|timer| timer.name).collect();
+    assert_eq!(names, ["ring", "ring-2"]);
+    world.advance(crate::days(7));
+    assert_eq!(world.variable::<u64>(USER, "habit", "rung"), Some(8));
+    world.send(USER, "plan", "every 6 hours; count 2").advance(crate::days(1));
+    assert_eq!(world.variable::<u64>(USER, "habit", "rung"), Some(11), "twice, and once in the morning");
+    world.send(USER, "plan", "every 6 fortnights");
+    assert_eq!(world.dead()[0].code, "invalid-schedule");
+    world.send(USER, "plan", "every day at noon");
+    let (payload, schedule, at): (Option<u64>, Option<String>, String) =
+        world.query(USER, "habit", "planned", ()).expect("an answer");
+    assert_eq!((payload, schedule.as_deref()), (Some(7), Some("every day at noon")));
+    assert!(at.contains("T12:00:00.000Z[UTC]"), "{at}");
+}
+
+const AFTER_A_WALK: &str = "\
+user-1 at 2026-03-29 03:00:00 Europe/Berlin
+quests
+  hub
+    drawn = 0
+    heard = \"user-1\"
+    tag = \"\"
+  walk (version 2)
+    goal = 100
+    log = [{\"metres\":0,\"by\":\"foot\"},{\"metres\":3,\"by\":\"foot\"}]
+    metres = 3
+    waits until 2026-03-29 03:00:00.685: transient: not yet
+timers
+  walk.rest → rest at 2026-03-29 03:05:00 3
+events
+  hub.spread: broadcast news \"user-1\"
+  hub.spread: event joined to hall
+  hub.spread: send hub.greet to hall \"hi\"
+messages
+  rested {\"metres\":0,\"by\":null}
+dead
+  walk.boom trap: panicked: at 1
+log
+  walk: 0 of 100
+  walk: error: panicked: at 1
+  walk: 3 of 100";
+
+#[test]
+fn a_context_as_text() {
+    let mut world = world![Walk, Hub];
+    world.show_in("Europe/Berlin").advance_to("2026-03-29 01:54").send(USER, "joined", ());
+    world.send(USER, "stepped", step(0)).send_to(USER, "walk", "boom", ()).advance(minutes(6));
+    world.send(USER, "stepped", step(3)).send_to(USER, "walk", "flaky", ()).send(USER, "spread", ());
+    assert_eq!(world.snapshot(USER).to_string(), AFTER_A_WALK);
+    assert_eq!(format!("{:?}", world.snapshot(USER)), AFTER_A_WALK);
+    let events = world.events();
+    assert_eq!(events.iter().map(|event| event.name.as_str()).collect::<Vec<_>>(), ["news", "joined", ""]);
+    assert_eq!((events[0].payload::<String>(), events[0].context.as_str()), (USER.to_owned(), ""));
+    assert_eq!(events[2].selector, Some(("hub".to_owned(), "greet".to_owned())));
+    world.advance_to(world.now());
+}
+
+const A_TIMELINE: &str = "\
+2026-01-01 00:00:00  user-1  ← add grown
+2026-01-01 00:00:00  user-1  lifecycle → grown.init  added
+    grown.count = 0
+2026-01-01 00:00:00  user-1  ← send tick
+2026-01-01 00:00:00  user-1  tick → grown.tick  done
+    grown.count = 1
+2026-01-01 00:00:00  user-1  ← send other 7
+2026-01-01 00:00:00  user-1  other  ignored: nobody-is-on-it
+2026-01-01 00:00:00  user-1  ← send tick
+2026-01-01 00:00:00  user-1  tick → grown.tick  done
+    grown.count removed
+    grown.from = 1
+    grown.total = 11
+2026-01-01 00:00:00  user-1  ← remove grown
+2026-01-01 00:00:00  user-1  lifecycle → grown  removed
+";
+
+#[test]
+fn a_timeline() {
+    let mut world = World::of::<Old>();
+    world.add(USER, "grown").send(USER, "tick", ()).send(USER, "other", 7);
+    world.replace::<Grown>().send(USER, "tick", ()).remove(USER, "grown");
+    assert_eq!(world.timeline(), A_TIMELINE);
+}

@@ -176,6 +176,21 @@ fn answers_have_the_shapes_that_are_described() {
     ask("post", &query, &with(probe, ("query", "total")), "", Some(json!({"any": 1})));
     assert_eq!(ask("get", &query, &with(probe, ("query", "none")), "", None).0, 404);
 
+    // Its pattern, by hand; and the zone.
+    let (_, patterns) = ask("get", "/v1/contexts/{context}/patterns", probe, "", None);
+    assert_eq!(patterns["patterns"][0]["pattern"], json!("quiet"));
+    let pattern = format!("{quest}/patterns/{{pattern}}");
+    let quiet = with(probe, ("pattern", "quiet"));
+    assert_eq!(ask("delete", &pattern, &quiet, "?timeout_ms=9000", None).0, 200);
+    assert_eq!(ask("delete", &pattern, &quiet, "", None).0, 404);
+    let zone = "/v1/contexts/{context}/zone";
+    assert_eq!(ask("get", zone, probe, "", None).1, json!({"zone": "UTC", "is_default": true}));
+    let (_, set) = ask("put", zone, probe, "?timeout_ms=9000", Some(json!({"zone": "europe/berlin"})));
+    assert_eq!(set, json!({"zone": "Europe/Berlin", "is_default": false}));
+    assert_eq!(ask("put", zone, probe, "", Some(json!({"zone": "Europe/Berln"}))).0, 400);
+    assert_eq!(ask("put", zone, probe, "", None).0, 400);
+    assert_eq!(ask("delete", zone, probe, "?timeout_ms=9000", None).1["is_default"], json!(true));
+
     // A delivery that fails for good, and one that is tried again: a dead letter, and an instance that is held.
     let fail = |action: &str| {
         let selector = json!({"quest_name": "probe", "action_name": action});

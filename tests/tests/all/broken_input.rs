@@ -1,8 +1,17 @@
 //! Garbage on every entrance: each gets a clear error, nothing is lost, others are served.
 
+use std::path::Path;
+
+use quest_engine::model::partition_of;
+use quest_host::{
+    service::{Produced, produce},
+    store::{AcceptBounds, Open, open},
+};
 use quest_host_tests::{
+    eventually,
     guests::guest,
     process::{Http, Setup},
+    redis_server::{RedisOptions, RedisServer},
 };
 use serde_json::{Value, json};
 
@@ -188,4 +197,44 @@ fn a_token_is_asked_for_and_ipv6_is_spoken() {
         assert_eq!((answered, answer["error"]["code"].as_str().unwrap_or_default()), (status, code), "{answer}");
     }
     assert!(host.cli(&["list", "--token", "s3cret"]).status.success(), "the command line speaks it too");
+}
+
+/// Entries that only another version can read are kept for it, and take no room of their context any more.
+fn entries_of_another_version(settings: &Open, folder: &Path, flags: &[&str]) {
+    let event = json!({"event_name": "counted", "event_context": "u"});
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    runtime.block_on(async {
+        let store = open(settings).await.unwrap();
+        let Produced { mut accept, .. } = produce(&event, 1_000).unwrap();
+        // A kind of entry that is not known here.
+        let at = accept.bytes.windows(4).position(|part| part == b"Emit").unwrap();
+        accept.bytes[at..at + 4].copy_from_slice(b"Blow");
+        let bounds = AcceptBounds { inbox_max: 10, context_max: 10, ids_max: 10, reserve: 0 };
+        store.accept(partition_of("u", settings.partitions), vec![accept; 3], bounds).await.unwrap();
+    });
+    let setup = Setup::new(crate::EXE, folder, &[guest("guest-probe")]).flags(flags);
+    let host = setup.flags(&["--set", "accept.context_max=2"]).start();
+    let http = Http::default();
+    eventually("they are found unreadable", || {
+        host.health(&http).filter(|(_, health)| health["counters"]["unreadable"] == json!(3))
+    });
+    for _ in 0..2 {
+        let sent = || http.post(&format!("{}/v1/events", host.url), &event).filter(|(status, _)| *status == 202);
+        eventually("there is room", sent);
+    }
+}
+
+#[test]
+fn entries_of_another_version_in_the_embedded_store() {
+    let folder = tempfile::tempdir().unwrap();
+    let settings = Open { data: folder.path().join(".quest-host/data"), ..Open::default() };
+    entries_of_another_version(&settings, folder.path(), &[]);
+}
+
+#[test]
+fn entries_of_another_version_on_redis() {
+    let redis = RedisServer::start(RedisOptions::default()).unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let settings = Open { url: Some(redis.url()), ..Open::default() };
+    entries_of_another_version(&settings, folder.path(), &["--store", &redis.url()]);
 }

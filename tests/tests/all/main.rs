@@ -17,9 +17,12 @@ mod modules;
 mod races;
 mod readme;
 mod scale;
+mod scenarios;
 mod settings;
+mod simulate;
 mod simulation;
 mod stores;
+mod time;
 mod wasm;
 
 /// The command under test.

@@ -1,12 +1,14 @@
 //! What `define` says through the `definition` interface, checked as it is said.
 
-use super::Refusal;
-use crate::model::{InvalidName, QuestDefinition, check_event, check_name};
+use super::{Given, Refusal, plans};
+use crate::model::{Every, InvalidName, QuestDefinition, Value, check_event, check_name};
 
 const QUESTS_MAX: usize = 64;
 const ACTIONS_MAX: usize = 256;
 const EVENTS_MAX: usize = 1024;
 const DESCRIPTION_BYTES_MAX: usize = 4096;
+const EVERY_MAX: usize = 64;
+const PATTERNS_MAX: usize = 64;
 
 /// Collects a module's definitions while its `define` runs.
 #[derive(Debug, Default)]
@@ -14,6 +16,7 @@ pub struct Definer {
     quests: Vec<QuestDefinition>,
     refused: Option<Refusal>,
     events: usize,
+    starts_patterns: bool,
 }
 
 type Defined = Result<(), Refusal>;
@@ -105,6 +108,57 @@ impl Definer {
         })
     }
 
+    /// A recurrence that begins when the quest is added. Declares the action when it is not yet.
+    pub fn every(&mut self, name: &str, action: &str, schedule: &str) -> Defined {
+        self.in_quest(|quest| {
+            check_name("recurrence", name).map_err(invalid_name)?;
+            plans::schedule(schedule).map_err(|message| refusal("invalid-schedule", message))?;
+            check_name("action", action).map_err(invalid_name)?;
+            check_handlers(quest)?;
+            if quest.queries.iter().any(|query| query == action) {
+                return Err(duplicate("query", action));
+            }
+            if quest.every.contains_key(name) {
+                return Err(duplicate("recurrence", name));
+            }
+            if quest.every.len() >= EVERY_MAX {
+                return Err(refusal("too-many", format!("a quest declares at most {EVERY_MAX} recurrences")));
+            }
+            quest.actions.entry(action.to_owned()).or_default();
+            quest.every.insert(name.to_owned(), Every { action: action.to_owned(), schedule: schedule.to_owned() });
+            Ok(())
+        })
+    }
+
+    /// A pattern that begins when the quest is added. The actions that it names may be declared later.
+    pub fn pattern<'a>(&mut self, name: &str, spec: impl Into<Given<'a>>) -> Defined {
+        let spec = spec.into();
+        self.in_quest(|quest| {
+            check_name("pattern", name).map_err(invalid_name)?;
+            let spec = match spec {
+                Given::Value(value) => value,
+                Given::Json(json) => {
+                    Value::from_json(json).map_err(|error| refusal("invalid-json", error.to_string()))?
+                }
+            };
+            let text = plans::pattern(&spec, &|_| true)
+                .map_err(|message| refusal("invalid-pattern", format!("pattern {name:?}: {message}")))?;
+            if quest.patterns.contains_key(name) {
+                return Err(duplicate("pattern", name));
+            }
+            if quest.patterns.len() >= PATTERNS_MAX {
+                return Err(refusal("too-many", format!("a quest declares at most {PATTERNS_MAX} patterns")));
+            }
+            quest.patterns.insert(name.to_owned(), text);
+            Ok(())
+        })
+    }
+
+    /// The module can start patterns while its actions run.
+    pub fn starts_patterns(&mut self) {
+        self.starts_patterns = true;
+    }
+
     /// The definitions, unless one was refused (even if the module ignored that) or there are none.
     pub fn finish(self) -> Result<Vec<QuestDefinition>, Refusal> {
         match self.refused {
@@ -112,7 +166,12 @@ impl Definer {
             None if self.quests.is_empty() => {
                 Err(refusal("no-quest", "`define` began no quest: call `definition.quest` first".to_owned()))
             }
-            None => Ok(self.quests),
+            None => {
+                self.quests.iter().try_for_each(check_patterns)?;
+                let starts_patterns = self.starts_patterns;
+                let quests = self.quests.into_iter();
+                Ok(quests.map(|quest| QuestDefinition { starts_patterns, ..quest }).collect())
+            }
         }
     }
 
@@ -150,6 +209,16 @@ impl Definer {
         }
         result
     }
+}
+
+/// Whether the actions that patterns name are there, once everything is declared.
+fn check_patterns(quest: &QuestDefinition) -> Defined {
+    for (name, text) in &quest.patterns {
+        let check = |value: Value| plans::pattern(&value, &|action| quest.actions.contains_key(action));
+        let checked = Value::from_json(text).map_err(|error| error.to_string()).and_then(check);
+        checked.map_err(|message| refusal("unknown-action", format!("pattern {name:?}: {message}")))?;
+    }
+    Ok(())
 }
 
 fn check_handlers(quest: &QuestDefinition) -> Defined {

@@ -5,6 +5,7 @@
 //! layers over it, so a quest meets the same rules, limits and refusals in a unit test as in production.
 
 mod definer;
+pub(crate) mod plans;
 mod recorder;
 mod seed;
 #[cfg(test)]
@@ -16,10 +17,30 @@ pub use definer::Definer;
 pub use recorder::{Given, Recorder};
 pub use seed::Seed;
 
-use crate::model::{Cause, Millis, Value};
+use crate::{
+    model::{Cause, Millis, Value},
+    pattern::Spec,
+    record::{Pattern, Recurrence},
+    schedule::Zone,
+};
 
 /// An instance's variables.
 pub type Variables = BTreeMap<String, Value>;
+
+/// An instance's timers, as an action sees them.
+pub type TimersSeen = BTreeMap<String, Arc<TimerSet>>;
+
+/// An instance's patterns, as an action sees them.
+pub type PatternsSeen = BTreeMap<String, PatternSeen>;
+
+/// A live pattern, as an action sees it.
+#[derive(Debug, Clone)]
+pub struct PatternSeen {
+    /// Its spec.
+    pub spec: Arc<Spec>,
+    /// Its record, with what it has seen.
+    pub record: Arc<Pattern>,
+}
 
 /// Which export of the module runs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -61,8 +82,14 @@ pub struct Invocation {
     pub payload: Value,
     /// The instance's variables before the run.
     pub variables: Arc<Variables>,
-    /// The instance's timers before the run: name to due time.
-    pub timers: Arc<BTreeMap<String, Millis>>,
+    /// The instance's timers before the run, by name.
+    pub timers: Arc<TimersSeen>,
+    /// The instance's patterns before the run, by name.
+    pub patterns: Arc<PatternsSeen>,
+    /// The context's time zone.
+    pub zone: Zone,
+    /// For a recurrence: runs that were left out just before this one.
+    pub missed: u64,
     /// The context's quests.
     pub active: Arc<Vec<String>>,
     /// The operator's settings for this quest.
@@ -145,6 +172,8 @@ pub struct TimerSet {
     pub due: Millis,
     /// The payload that the action gets.
     pub payload: Value,
+    /// How it comes again, if it does.
+    pub recurrence: Option<Recurrence>,
 }
 
 /// What an action does beyond its own variables and timers, in the order that it did it.
@@ -207,6 +236,10 @@ pub struct Changes {
     pub variables: BTreeMap<String, Option<Value>>,
     /// Timers set, or cancelled (none).
     pub timers: BTreeMap<String, Option<TimerSet>>,
+    /// Patterns started, each with its spec as JSON text, or cancelled (none).
+    pub patterns: BTreeMap<String, Option<String>>,
+    /// The context's time zone, if it was changed.
+    pub zone: Option<Zone>,
     /// Everything else, in order.
     pub effects: Vec<Effect>,
     /// The answer, if one was set.
@@ -234,13 +267,14 @@ impl Changes {
         let variables = self.variables.values().flatten().map(Value::size);
         let timers = self.timers.values().flatten().map(|timer| timer.payload.size());
         let reply = self.reply.as_ref().map_or(0, Value::size);
-        variables.chain(timers).chain(self.effects.iter().map(Effect::size)).sum::<usize>() + reply
+        let patterns = self.patterns.values().flatten().map(String::len);
+        variables.chain(timers).chain(patterns).chain(self.effects.iter().map(Effect::size)).sum::<usize>() + reply
     }
 
-    /// Puts the changes over the state that a further run of the same delivery sees.
-    pub(crate) fn overlay(&self, variables: &mut Variables, timers: &mut BTreeMap<String, Millis>) {
+    /// Puts the changes over the state that a further run of the same delivery sees. Patterns that were started show only afterwards.
+    pub(crate) fn overlay(&self, variables: &mut Variables, timers: &mut TimersSeen) {
         overlay(variables, &self.variables, Value::clone);
-        overlay(timers, &self.timers, |timer| timer.due);
+        overlay(timers, &self.timers, |timer| Arc::new(timer.clone()));
     }
 }
 

@@ -2,10 +2,12 @@
 
 use std::collections::BTreeMap;
 
-use super::{Changes, Effect, Invocation, Level, LogLine, Refusal, Seed, TimerSet};
+use super::{Changes, Effect, Invocation, Level, LogLine, Refusal, Seed, TimerSet, plans};
 use crate::{
     limits::ActionLimits,
     model::{Millis, QuestDefinition, Value, check_context, check_event, check_name},
+    pattern,
+    schedule::{Zone, civil},
 };
 
 /// One run in progress.
@@ -161,27 +163,59 @@ impl Recorder {
         due: Millis,
         payload: impl Into<Given<'a>>,
     ) -> Recorded<()> {
-        self.check_writable("timers.at")?;
-        check_name("timer", name).map_err(|error| refuse("invalid-name", error.to_string()))?;
-        if let Some(actions) = &self.actions
-            && !actions.iter().any(|known| known == action)
-        {
-            return Err(refuse("unknown-action", format!("the quest has no action {:?}", shown(action))));
-        }
+        self.check_timer("timers.at", name, action)?;
         let ahead = due.saturating_sub(self.invocation.accepted_at);
         if ahead > self.limits.timer_ahead_ms_max {
             let max = self.limits.timer_ahead_ms_max;
             return Err(refuse("out-of-range", format!("a timer lies at most {max} ms ahead, this one {ahead}")));
         }
+        let payload = self.take(payload.into())?;
+        // The past is now: a timer never fires before the event that set it.
+        let due = due.max(self.invocation.accepted_at);
+        self.put_timer(name, TimerSet { action: action.to_owned(), due, payload, recurrence: None })
+    }
+
+    /// `timers.every`: a timer that comes again. One whose schedule has no run at all is not set.
+    pub fn set_recurrence<'a>(
+        &mut self,
+        name: &str,
+        action: &str,
+        schedule: &str,
+        payload: impl Into<Given<'a>>,
+    ) -> Recorded<()> {
+        self.check_timer("timers.every", name, action)?;
+        let parsed = plans::schedule(schedule).map_err(|message| refuse("invalid-schedule", message))?;
+        let payload = self.take(payload.into())?;
+        let (start, zone) = (self.invocation.accepted_at, self.zone());
+        match plans::begin(&parsed, &self.invocation.instance, name, start, zone) {
+            Some(recurrence) => {
+                let due = recurrence.plan.due();
+                self.put_timer(name, TimerSet { action: action.to_owned(), due, payload, recurrence: Some(recurrence) })
+            }
+            None => self.cancel_timer(name).map(|_| ()),
+        }
+    }
+
+    fn check_timer(&self, function: &str, name: &str, action: &str) -> Recorded<()> {
+        self.check_writable(function)?;
+        check_name("timer", name).map_err(|error| refuse("invalid-name", error.to_string()))?;
+        if self.has_action(action) {
+            return Ok(());
+        }
+        Err(refuse("unknown-action", format!("the quest has no action {:?}", shown(action))))
+    }
+
+    fn has_action(&self, action: &str) -> bool {
+        self.actions.as_ref().is_none_or(|actions| actions.iter().any(|known| known == action))
+    }
+
+    fn put_timer(&mut self, name: &str, timer: TimerSet) -> Recorded<()> {
         let is_new = self.timer_due(name).is_none();
         if is_new && self.timers_count >= self.limits.timers_max {
             return Err(refuse("too-many", format!("an instance has at most {} timers", self.limits.timers_max)));
         }
-        let payload = self.take(payload.into())?;
         self.timers_count += usize::from(is_new);
-        // The past is now: a timer never fires before the event that set it.
-        let due = due.max(self.invocation.accepted_at);
-        self.changes.timers.insert(name.to_owned(), Some(TimerSet { action: action.to_owned(), due, payload }));
+        self.changes.timers.insert(name.to_owned(), Some(timer));
         Ok(())
     }
 
@@ -218,10 +252,97 @@ impl Recorder {
 
     /// `timers.due`.
     pub fn timer_due(&self, name: &str) -> Option<Millis> {
+        self.timer(name).map(|timer| timer.due)
+    }
+
+    /// `timers.payload`, and whatever else there is to know of a timer.
+    pub fn timer(&self, name: &str) -> Option<&TimerSet> {
         match self.changes.timers.get(name) {
-            Some(set) => set.as_ref().map(|timer| timer.due),
-            None => self.invocation.timers.get(name).copied(),
+            Some(set) => set.as_ref(),
+            None => self.invocation.timers.get(name).map(AsRef::as_ref),
         }
+    }
+
+    /// `timers.payload-json`.
+    pub fn timer_payload_json(&self, name: &str) -> Recorded<Option<String>> {
+        self.timer(name).map(|timer| to_json(&timer.payload)).transpose()
+    }
+
+    /// `patterns.start`. It sees the events that are accepted after this one. One of that name begins anew.
+    pub fn start_pattern<'a>(&mut self, name: &str, spec: impl Into<Given<'a>>) -> Recorded<()> {
+        self.check_writable("patterns.start")?;
+        check_name("pattern", name).map_err(|error| refuse("invalid-name", error.to_string()))?;
+        let spec = self.take(spec.into())?;
+        let text = plans::pattern(&spec, &|action| self.has_action(action))
+            .map_err(|message| refuse("invalid-pattern", message))?;
+        let names = self.pattern_names();
+        if names.len() >= self.limits.patterns_max && !names.iter().any(|other| other == name) {
+            return Err(refuse("too-many", format!("an instance has at most {} patterns", self.limits.patterns_max)));
+        }
+        self.changes.patterns.insert(name.to_owned(), Some(text));
+        Ok(())
+    }
+
+    /// `patterns.cancel`: whether there was one.
+    pub fn cancel_pattern(&mut self, name: &str) -> Recorded<bool> {
+        self.check_writable("patterns.cancel")?;
+        let is_live = match self.changes.patterns.get(name) {
+            Some(started) => started.is_some(),
+            None => self.invocation.patterns.contains_key(name),
+        };
+        if is_live {
+            self.changes.patterns.insert(name.to_owned(), None);
+        }
+        Ok(is_live)
+    }
+
+    /// `patterns.names`, in order.
+    pub fn pattern_names(&self) -> Vec<String> {
+        overlaid(self.invocation.patterns.keys(), &self.changes.patterns)
+    }
+
+    /// `patterns.state`: what a pattern has seen before this action; none if there is none, or if this action started it.
+    pub fn pattern_state(&self, name: &str) -> Option<Value> {
+        if self.changes.patterns.contains_key(name) {
+            return None;
+        }
+        self.invocation.patterns.get(name).map(|seen| pattern::inspect(&seen.spec, &seen.record.state))
+    }
+
+    /// `patterns.state-json`.
+    pub fn pattern_state_json(&self, name: &str) -> Recorded<Option<String>> {
+        self.pattern_state(name).map(|state| to_json(&state)).transpose()
+    }
+
+    /// `clock.zone`.
+    pub fn zone(&self) -> &Zone {
+        self.changes.zone.as_ref().unwrap_or(&self.invocation.zone)
+    }
+
+    /// `clock.set-zone`. The context's recurrences are planned anew when the action has succeeded.
+    pub fn set_zone(&mut self, name: &str) -> Recorded<()> {
+        self.check_writable("clock.set-zone")?;
+        let zone = Zone::parse(name).map_err(|error| refuse("unknown-zone", error.to_string()))?;
+        for (timer, set) in &mut self.changes.timers {
+            let Some(TimerSet { recurrence: Some(recurrence), due, .. }) = set else { continue };
+            let schedule = plans::schedule(&recurrence.schedule).map_err(|text| refuse("invalid-schedule", text))?;
+            let (instance, start) = (&self.invocation.instance, self.invocation.accepted_at);
+            if let Some(planned) = plans::begin(&schedule, instance, timer, start, &zone) {
+                (*due, *recurrence) = (planned.plan.due(), planned);
+            }
+        }
+        self.changes.zone = (zone != self.invocation.zone).then_some(zone);
+        Ok(())
+    }
+
+    /// `clock.local`: a time as the context's wall clock shows it.
+    pub fn local_time(&self, time: Millis) -> String {
+        format!("{}[{}]", civil::rfc3339(time, self.zone()), self.zone())
+    }
+
+    /// `clock.instant`: the time at which the context's wall clock shows this.
+    pub fn instant(&self, text: &str) -> Recorded<Millis> {
+        civil::read(text, self.zone()).map_err(|error| refuse("invalid-time", error.to_string()))
     }
 
     /// `events.emit`.

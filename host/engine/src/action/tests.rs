@@ -20,6 +20,9 @@ fn recorder(cause: Cause, limits: ActionLimits) -> Recorder {
         payload: Value::from_json("{\"a~/\": [1, 2]}").expect("JSON"),
         variables: Arc::default(),
         timers: Arc::default(),
+        patterns: Arc::default(),
+        zone: crate::schedule::Zone::utc(),
+        missed: 0,
         active: Arc::default(),
         config: Arc::default(),
     };

@@ -21,6 +21,14 @@ pub struct Entry {
     pub body: Body,
 }
 
+impl Entry {
+    /// The context of a stored entry, also of one that this version cannot read whole: it stands first, whatever follows.
+    pub fn context_of(mut bytes: &[u8]) -> Option<&str> {
+        rmp::decode::read_array_len(&mut bytes).ok().filter(|fields| *fields > 0)?;
+        rmp::decode::read_str_from_slice(bytes).ok().map(|(context, _)| context)
+    }
+}
+
 /// What an entry asks for.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub enum Body {
@@ -81,6 +89,20 @@ pub enum Body {
         payload: Value,
         /// 1 at the first try.
         attempt: u32,
+        /// For a recurrence: runs that were left out just before this one.
+        #[serde(default)]
+        missed: u64,
+    },
+    /// An event for the patterns of an instance, in its order.
+    Observe {
+        /// The quest.
+        quest: String,
+        /// The instance that it is meant for.
+        instance: String,
+        /// The event's name.
+        name: String,
+        /// The event's payload.
+        payload: Value,
     },
     /// An operator's command on the context.
     Operate(Command),
@@ -93,6 +115,7 @@ impl Body {
             Body::Emit { payload, .. }
             | Body::Send { payload, .. }
             | Body::Spread { payload, .. }
+            | Body::Observe { payload, .. }
             | Body::Deliver { payload, .. } => Some(payload),
             Body::Add { .. } | Body::Remove { .. } | Body::Operate(_) => None,
         }
@@ -112,6 +135,8 @@ pub enum Cause {
     Query,
     /// The quest was added, removed or upgraded.
     Lifecycle,
+    /// A pattern over events was met, or its time passed.
+    Pattern,
 }
 
 impl Cause {
@@ -123,6 +148,7 @@ impl Cause {
             Cause::Call => "call",
             Cause::Query => "query",
             Cause::Lifecycle => "lifecycle",
+            Cause::Pattern => "pattern",
         }
     }
 }
@@ -165,6 +191,18 @@ pub enum Command {
         /// The timer's name.
         timer: String,
     },
+    /// Cancels a pattern.
+    PatternCancel {
+        /// The quest.
+        quest: String,
+        /// The pattern's name.
+        pattern: String,
+    },
+    /// Sets the context's time zone; none: the host's default again.
+    ZoneSet {
+        /// The zone's name in the IANA database.
+        zone: Option<String>,
+    },
 }
 
 impl Command {
@@ -177,6 +215,8 @@ impl Command {
             Command::TimerFire { .. } => "timer-fire",
             Command::TimerMove { .. } => "timer-move",
             Command::TimerCancel { .. } => "timer-cancel",
+            Command::PatternCancel { .. } => "pattern-cancel",
+            Command::ZoneSet { .. } => "zone-set",
         }
     }
 }

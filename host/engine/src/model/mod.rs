@@ -6,7 +6,8 @@ mod name;
 mod place;
 mod value;
 
-pub use definition::{Catalog, QuestDefinition};
+pub(crate) use definition::Declared;
+pub use definition::{Catalog, Every, QuestDefinition};
 pub use entry::{Body, Cause, Command, DeadLetter, Entry, Outcome, ReplyTo};
 pub use name::{InvalidName, check_context, check_event, check_name};
 pub use place::partition_of;

@@ -6,11 +6,13 @@ use std::{
 };
 
 use crate::{
-    action::Variables,
+    action::{PatternSeen, PatternsSeen, TimersSeen, Variables},
     keys,
     model::Millis,
+    pattern::Spec,
     planted::{self, Bug},
-    record::{Instance, Record, Timer, Waiting},
+    record::{Instance, Pattern, Record, Timer, Waiting},
+    schedule::Zone,
     write::Write,
 };
 
@@ -21,6 +23,10 @@ pub struct LoadedContext {
     pub instances: BTreeMap<String, Instance>,
     /// Its timers by quest and name.
     pub timers: BTreeMap<(String, String), Timer>,
+    /// Its patterns by quest and name.
+    pub patterns: BTreeMap<(String, String), Pattern>,
+    /// Its time zone, if one was set.
+    pub zone: Option<String>,
     /// Variables by quest.
     pub variables: BTreeMap<String, Variables>,
     /// Held deliveries by quest, for instances that have any.
@@ -37,12 +43,35 @@ pub(super) struct Live {
     pub(super) held: VecDeque<Waiting>,
 }
 
+/// A live pattern in memory.
+#[derive(Debug, Clone)]
+pub(super) struct Observer {
+    /// Shared with the run in hand, which may look into it.
+    pub(super) record: Arc<Pattern>,
+    /// Its spec; none while the quest that declares it is not served.
+    pub(super) spec: Option<Arc<Spec>>,
+}
+
+/// What is due.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Due {
+    /// A timer, by quest and name.
+    Timer((String, String)),
+    /// A deadline of a pattern, by quest and name.
+    Pattern((String, String)),
+}
+
 /// One context in memory.
 #[derive(Debug, Default)]
 pub(super) struct Context {
     /// Boxed: a map's node has room for eleven, and most contexts have one or two.
     pub(super) instances: BTreeMap<String, Box<Live>>,
     pub(super) timers: BTreeMap<(String, String), Timer>,
+    pub(super) patterns: BTreeMap<(String, String), Observer>,
+    /// Its time zone, if one was set.
+    pub(super) zone: Option<Zone>,
+    /// The catalog that its patterns and recurrences were compared with: [`super::Partition::catalogs`] then.
+    pub(super) met: u64,
     /// The first part of the stored backlog.
     pub(super) backlog: VecDeque<Waiting>,
     /// How many the stored backlog holds, `backlog` included.
@@ -66,6 +95,8 @@ struct Dirty {
     variables: BTreeSet<(String, String)>,
     instances: BTreeSet<String>,
     timers: BTreeSet<(String, String)>,
+    patterns: BTreeSet<(String, String)>,
+    zone: bool,
     held: BTreeSet<String>,
     ids_added: Vec<String>,
     ids_removed: Vec<String>,
@@ -73,7 +104,7 @@ struct Dirty {
 
 impl Context {
     pub(super) fn load(loaded: LoadedContext) -> Self {
-        let LoadedContext { instances, timers, mut variables, mut held, backlog } = loaded;
+        let LoadedContext { instances, timers, patterns, zone, mut variables, mut held, backlog } = loaded;
         let instances = instances
             .into_iter()
             .map(|(quest, record)| {
@@ -82,7 +113,13 @@ impl Context {
                 (quest, Box::new(Live { record, variables, held }))
             })
             .collect();
-        let mut context = Self { instances, timers, backlog_stored: backlog, ..Self::default() };
+        let patterns = patterns
+            .into_iter()
+            .map(|(key, record)| (key, Observer { record: Arc::new(record), spec: None }))
+            .collect();
+        // It was checked when it was set: only an older database of zones does not know it.
+        let zone = zone.and_then(|name| Zone::parse(&name).ok());
+        let mut context = Self { instances, timers, patterns, zone, backlog_stored: backlog, ..Self::default() };
         context.wake_stored = context.wake();
         context
     }
@@ -91,16 +128,18 @@ impl Context {
     pub(super) fn wake(&self) -> Option<Millis> {
         let retries = self.instances.values().filter_map(|live| live.record.held.as_ref()?.retry_at);
         let timers = self.timers.iter().filter(|((quest, _), _)| self.is_free(quest)).map(|(_, timer)| timer.due);
-        retries.chain(timers).min()
+        let patterns = self.patterns.iter().filter(|((quest, _), _)| self.is_free(quest));
+        retries.chain(timers).chain(patterns.filter_map(|(_, pattern)| pattern.record.due)).min()
     }
 
-    /// The next timer of an instance that is not held.
-    pub(super) fn next_timer(&self) -> Option<((String, String), Millis)> {
-        self.timers
-            .iter()
-            .filter(|((quest, _), _)| self.is_free(quest))
-            .min_by_key(|(_, timer)| (timer.due, timer.sequence))
-            .map(|(key, timer)| (key.clone(), timer.due))
+    /// The next timer or deadline of an instance that is not held.
+    pub(super) fn next_due(&self) -> Option<(Due, Millis)> {
+        let timers = self.timers.iter().map(|(key, timer)| (timer.due, timer.sequence, key, true));
+        let patterns = self.patterns.iter();
+        let patterns = patterns.filter_map(|(key, it)| it.record.due.map(|due| (due, it.record.sequence, key, false)));
+        let free = timers.chain(patterns).filter(|(_, _, (quest, _), _)| self.is_free(quest));
+        let (due, _, key, is_timer) = free.min()?;
+        Some((if is_timer { Due::Timer(key.clone()) } else { Due::Pattern(key.clone()) }, due))
     }
 
     fn is_free(&self, quest: &str) -> bool {
@@ -116,9 +155,26 @@ impl Context {
     }
 
     /// An instance's timers as an action sees them.
-    pub(super) fn timers_of(&self, quest: &str) -> BTreeMap<String, Millis> {
-        let own = self.timers.range((quest.to_owned(), String::new())..).take_while(|((owner, _), _)| owner == quest);
-        own.map(|((_, name), timer)| (name.clone(), timer.due)).collect()
+    pub(super) fn timers_of(&self, quest: &str) -> TimersSeen {
+        own(&self.timers, quest).map(|(name, timer)| (name.to_owned(), Arc::new(timer.seen()))).collect()
+    }
+
+    /// An instance's patterns as an action sees them.
+    pub(super) fn patterns_of(&self, quest: &str) -> PatternsSeen {
+        let seen = |(name, it): (&str, &Observer)| {
+            Some((name.to_owned(), PatternSeen { spec: it.spec.clone()?, record: Arc::clone(&it.record) }))
+        };
+        own(&self.patterns, quest).filter_map(seen).collect()
+    }
+
+    /// The patterns of an instance that events of that name concern.
+    pub(super) fn patterns_on<'a>(
+        &'a self,
+        quest: &'a str,
+        event: &'a str,
+    ) -> impl Iterator<Item = &'a (String, String)> {
+        let sees = move |it: &Observer| it.spec.as_ref().is_some_and(|spec| spec.observes(event));
+        self.patterns.iter().filter(move |((owner, _), it)| owner == quest && sees(it)).map(|(key, _)| key)
     }
 
     pub(super) fn insert_instance(&mut self, quest: &str, record: Instance) {
@@ -140,6 +196,10 @@ impl Context {
         for key in own {
             self.set_timer(key, None);
         }
+        let own: Vec<_> = self.patterns.keys().filter(|(owner, _)| owner == quest).cloned().collect();
+        for key in own {
+            self.set_pattern(key, None);
+        }
         live.held
     }
 
@@ -149,6 +209,19 @@ impl Context {
             Some(timer) => self.timers.insert(key, timer),
             None => self.timers.remove(&key),
         }
+    }
+
+    pub(super) fn set_pattern(&mut self, key: (String, String), pattern: Option<Observer>) -> Option<Observer> {
+        self.dirty.patterns.insert(key.clone());
+        match pattern {
+            Some(pattern) => self.patterns.insert(key, pattern),
+            None => self.patterns.remove(&key),
+        }
+    }
+
+    pub(super) fn set_zone(&mut self, zone: Option<Zone>) {
+        self.zone = zone;
+        self.dirty.zone = true;
     }
 
     pub(super) fn set_variables(&mut self, quest: &str, changes: BTreeMap<String, Option<crate::model::Value>>) {
@@ -206,6 +279,9 @@ impl Context {
 
     /// Erases the context's own state, and gives what was held; what waits in inbox and backlog stays.
     pub(super) fn erase(&mut self) -> Vec<Waiting> {
+        if self.zone.is_some() {
+            self.set_zone(None);
+        }
         let quests: Vec<_> = self.instances.keys().cloned().collect();
         quests.iter().flat_map(|quest| self.remove_instance(quest)).collect()
     }
@@ -214,11 +290,12 @@ impl Context {
     /// Gives the context's due time if the index must change.
     pub(super) fn settle(&mut self, name: &str, writes: &mut Vec<Write>) -> Option<Option<Millis>> {
         self.settle_backlog(name, writes);
-        self.mark_who_has_timers();
+        self.mark_who_has_what();
         let dirty = std::mem::take(&mut self.dirty);
         self.write_instances(name, &dirty, writes);
         self.write_variables(name, &dirty, writes);
         self.write_timers(name, &dirty, writes);
+        self.write_patterns(name, &dirty, writes);
         let wake = self.wake();
         if wake == self.wake_stored {
             return None;
@@ -232,17 +309,14 @@ impl Context {
         Some(wake)
     }
 
-    fn mark_who_has_timers(&mut self) {
-        for (quest, _) in &self.dirty.timers {
-            let has_timers = self
-                .timers
-                .range((quest.clone(), String::new())..)
-                .next()
-                .is_some_and(|((owner, _), _)| owner == quest);
+    fn mark_who_has_what(&mut self) {
+        for (quest, _) in self.dirty.timers.iter().chain(&self.dirty.patterns) {
+            let has_timers = own(&self.timers, quest).next().is_some();
+            let has_patterns = own(&self.patterns, quest).next().is_some();
             if let Some(live) = self.instances.get_mut(quest)
-                && live.record.has_timers != has_timers
+                && (live.record.has_timers, live.record.has_patterns) != (has_timers, has_patterns)
             {
-                live.record.has_timers = has_timers;
+                (live.record.has_timers, live.record.has_patterns) = (has_timers, has_patterns);
                 self.dirty.instances.insert(quest.clone());
             }
         }
@@ -281,6 +355,13 @@ impl Context {
     }
 
     fn write_instances(&self, name: &str, dirty: &Dirty, writes: &mut Vec<Write>) {
+        if dirty.zone {
+            let (key, field) = (keys::instances(name), keys::ZONE.as_bytes().to_vec());
+            writes.push(match &self.zone {
+                Some(zone) => Write::HashSet { key, field, value: zone.name().as_bytes().to_vec() },
+                None => Write::HashRemove { key, field },
+            });
+        }
         for quest in &dirty.instances {
             let field = quest.as_bytes().to_vec();
             let index = keys::contexts(quest);
@@ -346,4 +427,23 @@ impl Context {
             });
         }
     }
+
+    fn write_patterns(&self, name: &str, dirty: &Dirty, writes: &mut Vec<Write>) {
+        for pattern_key in &dirty.patterns {
+            let (key, field) = (keys::patterns(name), keys::timer_field(&pattern_key.0, &pattern_key.1).into_bytes());
+            writes.push(match self.patterns.get(pattern_key) {
+                Some(pattern) => Write::HashSet { key, field, value: pattern.record.to_bytes() },
+                None => Write::HashRemove { key, field },
+            });
+        }
+    }
+}
+
+/// What belongs to one quest, by name.
+fn own<'a, T>(
+    all: &'a BTreeMap<(String, String), T>,
+    quest: &'a str,
+) -> impl Iterator<Item = (&'a str, &'a T)> + use<'a, T> {
+    let from = (quest.to_owned(), String::new());
+    all.range(from..).take_while(move |((owner, _), _)| owner == quest).map(|((_, name), it)| (name.as_str(), it))
 }

@@ -14,12 +14,15 @@
 
 mod broadcast;
 mod context;
+mod declared;
 mod effects;
 mod operate;
 mod outbox;
+mod patterns;
 mod retry;
 mod route;
 mod run;
+mod timers;
 mod turn;
 mod wakes;
 
@@ -41,7 +44,9 @@ use wakes::Wakes;
 use crate::{
     limits::EngineLimits,
     model::{Body, Catalog, Command, Entry, Millis},
+    pattern::Spec,
     record::{BroadcastCursor, RelayCursor, Waiting},
+    schedule::{Schedule, Zone},
 };
 
 /// What a new owner reads before its first turn.
@@ -90,11 +95,20 @@ pub struct Partition {
     placed: u64,
     /// Cursor fields that the next commit writes.
     dirty: BTreeSet<&'static str>,
+    /// The quests that were served last, and how often they were others than before.
+    served: Arc<Catalog>,
+    catalogs: u64,
+    default_zone: Zone,
+    /// Schedules and run-time patterns that were read lately, by their texts.
+    schedules: BTreeMap<String, Arc<Schedule>>,
+    specs: BTreeMap<String, Arc<Spec>>,
 }
 
 impl Partition {
     /// A partition as its new owner finds it. `nonce` is the owner's and never used before.
     pub fn new(number: u16, partitions: u16, nonce: String, limits: Arc<EngineLimits>, start: Start) -> Self {
+        // The host refuses a setting that names no zone.
+        let default_zone = Zone::parse(&limits.default_zone).unwrap_or_else(|_| Zone::utc());
         let mut partition = Self {
             number,
             partitions,
@@ -114,6 +128,11 @@ impl Partition {
             progress: None,
             placed: 0,
             dirty: BTreeSet::new(),
+            served: Arc::default(),
+            catalogs: 0,
+            default_zone,
+            schedules: BTreeMap::new(),
+            specs: BTreeMap::new(),
         };
         for (destination, (cursor, entries)) in start.outboxes {
             partition.outboxes.insert(destination, Outbox::load(cursor, entries));
@@ -240,6 +259,26 @@ impl Partition {
     /// A cached instance (for a driver without a store).
     pub fn instance(&self, context: &str, quest: &str) -> Option<&crate::record::Instance> {
         Some(&self.contexts.get(context)?.instances.get(quest)?.record)
+    }
+
+    /// The patterns of a cached context, each with what it has seen (for a driver without a store).
+    pub fn patterns(&self, context: &str) -> BTreeMap<(String, String), crate::model::Value> {
+        let patterns = self.contexts.get(context).map(|context| &context.patterns);
+        let seen = patterns
+            .into_iter()
+            .flatten()
+            .filter_map(|(key, it)| Some((key.clone(), crate::pattern::inspect(it.spec.as_ref()?, &it.record.state))));
+        seen.collect()
+    }
+
+    /// The patterns of a cached instance, as a query sees them (for a driver without a store).
+    pub fn patterns_seen(&self, context: &str, quest: &str) -> crate::action::PatternsSeen {
+        self.contexts.get(context).map(|context| context.patterns_of(quest)).unwrap_or_default()
+    }
+
+    /// The time zone of a cached context (for a driver without a store).
+    pub fn zone(&self, context: &str) -> Zone {
+        self.contexts.get(context).map_or_else(|| self.default_zone.clone(), |context| self.zone_of(context))
     }
 
     /// The timers of a cached context (for a driver without a store).

@@ -5,6 +5,7 @@ use crate::{
     keys,
     model::{Body, Cause, Command, DeadLetter, Entry, Millis, Outcome, Value},
     record::{Timer, Waiting},
+    schedule::Zone,
     write::Write,
 };
 
@@ -18,11 +19,11 @@ impl Partition {
             }
             Command::DeadRetry { dead } => self.retry_dead(context, &waiting.entry.context, dead),
             Command::DeadDrop { dead } => self.drop_dead(&waiting.entry.context, dead),
-            Command::TimerFire { quest, timer } => {
-                take(context, quest, timer).map(|taken| context.routed.push_back(fired(waiting, quest, timer, taken)))
-            }
+            Command::TimerFire { quest, timer } => self.fire_timer(context, waiting, quest, timer),
             Command::TimerMove { quest, timer, due } => self.move_timer(context, quest, timer, *due),
             Command::TimerCancel { quest, timer } => take(context, quest, timer).map(|_| ()),
+            Command::PatternCancel { quest, pattern } => cancel_pattern(context, quest, pattern),
+            Command::ZoneSet { zone } => self.change_zone(context, zone.as_deref(), waiting.stamp),
         };
         match result {
             Ok(()) => {
@@ -88,12 +89,38 @@ impl Partition {
         }
     }
 
+    /// Runs a timer's action now. A recurrence goes on as planned; this run is one more.
+    fn fire_timer(
+        &mut self,
+        context: &mut Context,
+        waiting: &Waiting,
+        quest: &str,
+        timer: &str,
+    ) -> Result<(), Refused> {
+        let taken = take(context, quest, timer)?;
+        if taken.recurrence.is_some() {
+            context.set_timer((quest.to_owned(), timer.to_owned()), Some(taken.clone()));
+        }
+        context.routed.push_back(fired(waiting, quest, timer, taken));
+        Ok(())
+    }
+
+    fn change_zone(&mut self, context: &mut Context, zone: Option<&str>, now: Millis) -> Result<(), Refused> {
+        let zone = zone.map(Zone::parse).transpose().map_err(|error| ("unknown-zone", error.to_string()))?;
+        self.set_zone(context, zone, now);
+        Ok(())
+    }
+
     fn move_timer(&mut self, context: &mut Context, quest: &str, timer: &str, due: Millis) -> Result<(), Refused> {
         if due > DUE_MAX {
             return Err(("out-of-range", format!("a timer is due at {DUE_MAX} at the latest, in Unix milliseconds")));
         }
-        let taken = take(context, quest, timer)?;
+        let mut taken = take(context, quest, timer)?;
         let sequence = self.next_sequence();
+        // Of a recurrence only this run is moved.
+        if let Some(recurrence) = &mut taken.recurrence {
+            recurrence.plan.move_to(due);
+        }
         context.set_timer((quest.to_owned(), timer.to_owned()), Some(Timer { due, sequence, ..taken }));
         Ok(())
     }
@@ -116,6 +143,15 @@ fn take(context: &mut Context, quest: &str, timer: &str) -> Result<Timer, Refuse
     context.set_timer(key, None).ok_or_else(|| ("no-such-timer", String::new()))
 }
 
+fn cancel_pattern(context: &mut Context, quest: &str, pattern: &str) -> Result<(), Refused> {
+    let key = (quest.to_owned(), pattern.to_owned());
+    match context.patterns.contains_key(&key) {
+        true => context.set_pattern(key, None),
+        false => return Err(("no-such-pattern", format!("the context's quest {quest:?} has no pattern {pattern:?}"))),
+    };
+    Ok(())
+}
+
 fn fired(waiting: &Waiting, quest: &str, timer: &str, taken: Timer) -> Waiting {
     let entry = Entry {
         context: waiting.entry.context.clone(),
@@ -130,6 +166,7 @@ fn fired(waiting: &Waiting, quest: &str, timer: &str, taken: Timer) -> Waiting {
             name: timer.to_owned(),
             payload: taken.payload,
             attempt: 1,
+            missed: 0,
         },
     };
     Waiting { stamp: waiting.stamp, counted: false, entry }

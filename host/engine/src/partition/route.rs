@@ -1,6 +1,6 @@
 //! Routing: an entry becomes deliveries, each stamped with the instance that it is meant for.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 
 use super::{Happened, Happening, Partition, context::Context};
 use crate::{
@@ -16,7 +16,9 @@ impl Partition {
     pub(super) fn route(&mut self, context: &mut Context, waiting: Waiting) {
         let Waiting { stamp, ref entry, .. } = waiting;
         match &entry.body {
-            Body::Deliver { .. } => context.routed.push_back(Waiting { counted: false, ..waiting }),
+            Body::Deliver { .. } | Body::Observe { .. } => {
+                context.routed.push_back(Waiting { counted: false, ..waiting })
+            }
             Body::Emit { name, payload } => self.route_emit(context, &waiting, name, payload),
             Body::Spread { quest, name, payload, reached } => {
                 let met = context.instances.get(quest).filter(|live| live.record.added < *reached);
@@ -79,6 +81,12 @@ impl Partition {
         let Some(definition) = catalog.get(quest) else {
             return self.wait_for_quest(context, quest, waiting, name, payload);
         };
+        if self.is_observed(context, quest, name) {
+            let (quest, instance, name) = (quest.to_owned(), instance.to_owned(), name.to_owned());
+            let body = Body::Observe { quest, instance, name, payload: payload.clone() };
+            let entry = Entry { reply: None, body, ..waiting.entry.clone() };
+            context.routed.push_back(Waiting { stamp: waiting.stamp, counted: false, entry });
+        }
         for action in definition.actions_on(name) {
             let delivery = delivery(&waiting.entry, (quest, action, instance), Cause::Event, name, payload);
             context.routed.push_back(Waiting { stamp: waiting.stamp, counted: false, entry: delivery });
@@ -119,6 +127,8 @@ impl Partition {
                 starting: true,
                 held: None,
                 has_timers: false,
+                has_patterns: false,
+                declared: BTreeMap::new(),
             },
         );
         let entry = Entry { reply, ..waiting.entry.clone() };
@@ -152,8 +162,9 @@ impl Partition {
         self.happened(happening);
     }
 
+    /// Gives up what an instance held that is gone. Its patterns are gone too: what only they were to see is nobody's loss.
     pub(super) fn bury_all(&mut self, held: VecDeque<Waiting>, code: &str, message: &str) {
-        for waiting in held {
+        for waiting in held.into_iter().filter(|waiting| !matches!(waiting.entry.body, Body::Observe { .. })) {
             self.bury(&waiting, code, message, Vec::new());
         }
     }
@@ -180,6 +191,7 @@ fn delivery(entry: &Entry, to: (&str, &str, &str), cause: Cause, name: &str, pay
             name: name.to_owned(),
             payload: payload.clone(),
             attempt: 1,
+            missed: 0,
         },
     }
 }

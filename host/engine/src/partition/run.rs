@@ -2,9 +2,13 @@
 
 use std::sync::Arc;
 
-use super::{Happened, Happening, Partition, context::Context, retry};
+use super::{
+    Happened, Happening, Partition,
+    context::{Context, Due},
+    retry,
+};
 use crate::{
-    action::{Changes, Export, Failure, FailureKind, Invocation, LogLine, Ran, Seed},
+    action::{Changes, Export, Failure, FailureKind, Invocation, LogLine, Ran},
     model::{Body, Cause, Entry, Millis, Outcome, QuestDefinition, Value},
     planted::{self, Bug},
     record::{Held, Waiting},
@@ -40,6 +44,9 @@ impl Partition {
             return Some(following);
         }
         let (now, horizon) = self.progress.as_ref().map(|progress| (progress.now, progress.horizon))?;
+        if context.met != self.catalogs {
+            self.meet(context, now);
+        }
         self.release_due(context, now);
         while self.progress.as_ref()?.quota > 0 {
             if let Some(delivery) = context.routed.pop_front() {
@@ -49,13 +56,16 @@ impl Partition {
                 continue;
             }
             let unread = context.backlog.is_empty() && context.has_unread_backlog();
-            let due = context.next_timer().filter(|(_, due)| *due < horizon && !unread);
+            let due = context.next_due().filter(|(_, due)| *due < horizon && !unread);
             let entry = context.next_stamp();
-            // A timer comes after every entry stamped at or before its due time.
-            if let Some((key, due)) = due
+            // A timer comes after every entry stamped at or before its due time; so does a pattern's deadline.
+            if let Some((what, due)) = due
                 && entry.is_none_or(|stamp| due < stamp || planted::is(Bug::TimerBeforeEarlierEvent))
             {
-                self.fire(name, context, key, due);
+                match what {
+                    Due::Timer(key) => self.fire(name, context, key, due),
+                    Due::Pattern(key) => self.tick(name, context, key, due),
+                }
             } else if let Some(waiting) = context.pop_next() {
                 if waiting.counted {
                     *self.progress.as_mut()?.settled.entry(name.to_owned()).or_default() += 1;
@@ -112,7 +122,7 @@ impl Partition {
     }
 
     /// Whether no code that may run this instance is served now.
-    fn waits_for_code(&self, context: &Context, quest: &str) -> bool {
+    pub(super) fn waits_for_code(&self, context: &Context, quest: &str) -> bool {
         let version = context.instances.get(quest).map_or(0, |live| live.record.version);
         self.catalog().get(quest).is_none_or(|definition| definition.version < version)
     }
@@ -130,33 +140,13 @@ impl Partition {
         self.placed
     }
 
-    fn fire(&mut self, name: &str, context: &mut Context, key: (String, String), due: Millis) {
-        let Some(timer) = context.set_timer(key.clone(), None) else { return };
-        let (quest, timer_name) = key;
-        let due_text = due.to_string();
-        let parts = [timer.set_by.as_str(), &timer.instance, &quest, &timer_name, &due_text];
-        let entry = Entry {
-            context: name.to_owned(),
-            id: Seed::of(&parts).hex(8),
-            hops: 0,
-            reply: None,
-            body: Body::Deliver {
-                quest,
-                action: timer.action,
-                instance: timer.instance,
-                cause: Cause::Timer,
-                name: timer_name,
-                payload: timer.payload,
-                attempt: 1,
-            },
-        };
-        context.routed.push_back(Waiting { stamp: due, counted: false, entry });
-    }
-
     /// Checks a delivery and makes it a run, unless it cannot be one now.
     fn start(&mut self, name: &str, context: &mut Context, waiting: Waiting) -> Option<Invocation> {
         let Body::Deliver { quest, action, instance, cause, .. } = &waiting.entry.body else {
-            self.route(context, waiting);
+            match &waiting.entry.body {
+                Body::Observe { .. } => self.observe(name, context, waiting),
+                _ => self.route(context, waiting),
+            }
             return None;
         };
         let (quest, action) = (quest.clone(), action.clone());
@@ -219,7 +209,8 @@ impl Partition {
     }
 
     fn invocation(&self, context: &Context, running: &Running) -> Option<Invocation> {
-        let Body::Deliver { quest, action, instance, cause, name, payload, attempt } = &running.waiting.entry.body
+        let Body::Deliver { quest, action, instance, cause, name, payload, attempt, missed } =
+            &running.waiting.entry.body
         else {
             return None;
         };
@@ -251,6 +242,9 @@ impl Partition {
             payload: if running.is_upgrade { Value::Integer(i64::from(live.record.version)) } else { payload.clone() },
             variables,
             timers: Arc::new(timers),
+            patterns: Arc::new(context.patterns_of(quest)),
+            zone: self.zone_of(context),
+            missed: *missed,
             active: Arc::new(context.instances.keys().cloned().collect()),
             config: progress.config.get(quest).cloned().unwrap_or_default(),
         })
@@ -275,6 +269,9 @@ impl Partition {
             progress.changed_bytes += changes.size();
         }
         context.set_variables(&quest, changes.variables);
+        if let Some(zone) = changes.zone {
+            self.set_zone(context, Some(zone), waiting.stamp);
+        }
         for (timer, set) in changes.timers {
             let timer_set = set.map(|set| crate::record::Timer {
                 instance: instance.clone(),
@@ -283,8 +280,12 @@ impl Partition {
                 payload: set.payload,
                 set_by: waiting.entry.id.clone(),
                 sequence: self.next_sequence(),
+                recurrence: set.recurrence,
             });
             context.set_timer((quest.clone(), timer), timer_set);
+        }
+        for (pattern, spec) in changes.patterns {
+            self.change_pattern(context, (quest.clone(), pattern), spec, &instance, waiting.stamp);
         }
         let is_init = lifecycle == Some("init");
         if context.instances.get(&quest).is_some_and(|live| live.record.version != version || live.record.starting) {
@@ -292,6 +293,11 @@ impl Partition {
                 record.version = version;
                 record.starting = false;
             });
+        }
+        let mut logs = logs;
+        if is_init {
+            self.declare(context, &quest, waiting.stamp);
+            logs.extend(self.plans_told(context, &quest, waiting.stamp));
         }
         self.apply_effects(context, &waiting, changes.effects);
         let what = if is_init { Happened::Added } else { Happened::Done };
@@ -355,9 +361,15 @@ impl Partition {
     }
 
     /// Puts a delivery behind those that its instance holds, within the bound.
-    fn hold(&mut self, context: &mut Context, quest: &str, waiting: Waiting) {
+    pub(super) fn hold(&mut self, context: &mut Context, quest: &str, waiting: Waiting) {
         let length = context.instances.get(quest).map_or(0, |live| live.held.len());
         if length >= self.limits.held_max {
+            // It was kept for a pattern that might have been started by then.
+            if let Body::Observe { name, .. } = &waiting.entry.body
+                && !self.is_looked_for(context, quest, name)
+            {
+                return;
+            }
             let message = format!("{length} deliveries wait behind one that failed already");
             return self.bury(&waiting, "held-full", &message, Vec::new());
         }
@@ -441,6 +453,8 @@ fn may_run(definition: &QuestDefinition, action: &str, is_lifecycle: bool) -> bo
 fn merge(mut before: Changes, after: Changes) -> Changes {
     before.variables.extend(after.variables);
     before.timers.extend(after.timers);
+    before.patterns.extend(after.patterns);
+    before.zone = after.zone.or(before.zone);
     before.effects.extend(after.effects);
     before.reply = after.reply;
     before

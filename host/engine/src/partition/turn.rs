@@ -23,7 +23,8 @@ pub struct Turn {
     pub horizon: Millis,
     /// New inbox entries with their stamps, in order.
     pub entries: Vec<(Millis, Entry)>,
-    /// Inbox entries that could not be decoded: kept aside, so that a version that can may still have them.
+    /// Inbox entries that could not be decoded: kept aside, so that a version that can may still have them. For their contexts they
+    /// wait no more.
     pub unreadable: Vec<Vec<u8>>,
     /// Whether the inbox behind them is at the bound for entries from within: actions that would add to it are tried again later.
     pub inbox_full: bool,
@@ -97,6 +98,8 @@ pub struct Happening {
     pub event_name: String,
     /// Why the action ran.
     pub cause: Cause,
+    /// How many emits led here; 0 for what came from outside, and for a timer.
+    pub hops: u16,
     /// When the event was accepted, or the timer was due.
     pub stamp: Millis,
     /// What became of it.
@@ -166,6 +169,10 @@ impl Partition {
     /// Begins a turn. Every context concerned must be loaded.
     pub fn begin(&mut self, turn: Turn) {
         self.turns += 1;
+        if self.catalogs == 0 || !Arc::ptr_eq(&self.served, &turn.catalog) {
+            self.served = Arc::clone(&turn.catalog);
+            self.catalogs += 1;
+        }
         let mut agenda = VecDeque::new();
         let mut touched = BTreeSet::new();
         let mut touch = |name: &str| {
@@ -185,9 +192,14 @@ impl Partition {
             let context = self.contexts.entry(entry.context.clone()).or_default();
             context.incoming.push_back(Waiting { stamp, counted: false, entry });
         }
-        let key = || keys::UNREADABLE.to_owned();
-        let aside = turn.unreadable.into_iter().map(|value| Write::ListAppend { key: key(), value });
-        let batch = Batch { writes: aside.collect(), ..Batch::default() };
+        let mut batch = Batch::default();
+        let mut settled = BTreeMap::new();
+        for value in turn.unreadable {
+            if let Some(context) = Entry::context_of(&value) {
+                *settled.entry(context.to_owned()).or_default() += 1;
+            }
+            batch.writes.push(Write::ListAppend { key: keys::UNREADABLE.to_owned(), value });
+        }
         self.progress = Some(Progress {
             now: turn.now,
             horizon: turn.horizon,
@@ -197,7 +209,7 @@ impl Partition {
             dead: turn.dead,
             dead_of: turn.dead_of,
             batch,
-            settled: BTreeMap::new(),
+            settled,
             running: None,
             agenda,
             touched,
@@ -371,6 +383,7 @@ impl Happening {
             event_id: entry.id.clone(),
             event_name: String::new(),
             cause: Cause::Event,
+            hops: entry.hops,
             stamp: waiting.stamp,
             what,
             logs: Vec::new(),
@@ -396,6 +409,12 @@ impl Happening {
                 happening.instance.clone_from(instance);
                 happening.event_name.clone_from(name);
                 happening.cause = *cause;
+            }
+            Body::Observe { quest, instance, name, .. } => {
+                happening.quest.clone_from(quest);
+                happening.instance.clone_from(instance);
+                happening.event_name.clone_from(name);
+                happening.cause = Cause::Pattern;
             }
             Body::Operate(command) => {
                 happening.cause = Cause::Lifecycle;

@@ -156,3 +156,31 @@ pub(super) fn split(civil: i64) -> (String, String) {
     let form = if civil.rem_euclid(60_000) == 0 { "%H:%M" } else { "%H:%M:%S" };
     (datetime.date().to_string(), datetime.strftime(form).to_string())
 }
+
+/// The civil day of an instant: days since 1970-01-01 on the clocks of the zone.
+pub fn day(at: Millis, zone: &Zone) -> i64 {
+    civil(at, zone).div_euclid(MS_PER_DAY)
+}
+
+/// The last millisecond of a civil day.
+pub fn day_end(day: i64, zone: &Zone) -> Millis {
+    instant(day.saturating_add(1).saturating_mul(MS_PER_DAY), zone).saturating_sub(1)
+}
+
+/// Whether the zone has the day: some were skipped when a country changed sides of the date line.
+pub fn has_day(day: i64, zone: &Zone) -> bool {
+    self::day(day_end(day, zone), zone) == day
+}
+
+/// The month of a civil day: months since January 1970.
+pub fn month_of(day: i64) -> i64 {
+    let date = datetime(day.saturating_mul(MS_PER_DAY));
+    (i64::from(date.year()) - 1970) * 12 + i64::from(date.month()) - 1
+}
+
+/// The first civil day of a month.
+pub fn first_day_of(month: i64) -> i64 {
+    let year = i16::try_from(1970 + month.div_euclid(12)).unwrap_or(i16::MAX).clamp(-9999, 9999);
+    let month = i8::try_from(month.rem_euclid(12) + 1).unwrap_or(1);
+    millis_of(civil::date(year, month, 1).at(0, 0, 0, 0)).div_euclid(MS_PER_DAY)
+}

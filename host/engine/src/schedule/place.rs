@@ -9,6 +9,7 @@ use super::{
     civil::{MILLIS_MAX, MS_PER_DAY},
     zone::{Stretch, Zone},
 };
+use crate::planted::{self, Bug};
 
 /// What happens to civil times that clocks skip or show twice.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -32,13 +33,14 @@ pub(super) fn at_or_after(
     rules: Rules,
 ) -> Option<(i64, Option<Why>)> {
     let mut from = from;
+    let fold = if planted::is(Bug::MissedFold) && rules.fold == Fold::Both { Fold::First } else { rules.fold };
     for _ in 0..STRETCHES_MAX {
         if from > MILLIS_MAX.cast_signed() {
             return None;
         }
         let stretch = zone.stretch(from);
         let skipped = skipped(calendar, anchor, from, &stretch, rules.gap);
-        let (shown, later) = shown(calendar, anchor, from, &stretch, rules.fold);
+        let (shown, later) = shown(calendar, anchor, from, &stretch, fold);
         // A time that was moved onto one that runs anyway is that one.
         let first = match (skipped, shown) {
             (Some(skipped), Some(shown)) if shown.0 <= skipped.0 => Some(shown),

@@ -119,8 +119,19 @@ impl Plan {
         if !schedule.depends_on_zone() || (schedule.clauses.now && self.runs == 0 && self.nominal == self.anchor) {
             return Some(self);
         }
+        self.follow(schedule, zone, now, salt)
+    }
+
+    /// The schedule is another: on to its first run after `now`. None: there is no such run.
+    pub fn follow(self, schedule: &Schedule, zone: &Zone, now: Millis, salt: &str) -> Option<Self> {
         let nominal = schedule.next(self.anchor, now.max(self.anchor), zone)?.at;
         Some(Self { nominal, missed: 0, ..self }.dated(schedule, zone, salt))
+    }
+
+    /// Moves the next run to another time. It stands for all that the calendar has until then; those after it stay where they are.
+    pub fn move_to(&mut self, due: Millis) {
+        self.due = due;
+        self.nominal = self.nominal.max(due);
     }
 
     /// Sets when it is due.

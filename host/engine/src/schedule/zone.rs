@@ -72,7 +72,8 @@ impl Zone {
     pub(super) fn stretch(&self, at: i64) -> Stretch {
         let offset = self.offset(at);
         // Rules may also change a zone's abbreviation only: such a change ends no stretch.
-        let began = self.rules.preceding(timestamp(at.saturating_add(1))).take(CHANGES_MAX).map(|change| change.timestamp());
+        let began =
+            self.rules.preceding(timestamp(at.saturating_add(1))).take(CHANGES_MAX).map(|change| change.timestamp());
         let began = began.map(Timestamp::as_millisecond).find_map(|start| {
             let before = self.offset(start - 1);
             (before != offset).then_some((start, before))

@@ -16,7 +16,17 @@ use crate::world::quest;
 
 fn instance(version: u32) -> LoadedContext {
     let (id, added, added_at, starting, held) = ("i".to_owned(), 1, 1, false, None);
-    let instance = Instance { id, version, added, added_at, starting, held, has_timers: false };
+    let instance = Instance {
+        id,
+        version,
+        added,
+        added_at,
+        starting,
+        held,
+        has_timers: false,
+        has_patterns: false,
+        declared: BTreeMap::new(),
+    };
     LoadedContext { instances: BTreeMap::from([("q".to_owned(), instance)]), ..LoadedContext::default() }
 }
 
@@ -124,7 +134,7 @@ fn a_timer_is_moved_to_times_that_stores_can_sort_only() {
     let mut partition = partition(Start::default(), 1);
     let mut loaded = instance(1);
     let (id, action, set_by) = ("i".to_owned(), "x".to_owned(), "s".to_owned());
-    let timer = Timer { instance: id, action, due: 500, payload: Value::Null, set_by, sequence: 1 };
+    let timer = Timer { instance: id, action, due: 500, payload: Value::Null, set_by, sequence: 1, recurrence: None };
     loaded.timers.insert(("q".to_owned(), "t".to_owned()), timer);
     partition.load("a".to_owned(), loaded);
     let command = Command::TimerMove { quest: "q".to_owned(), timer: "t".to_owned(), due: u64::MAX };
@@ -150,4 +160,28 @@ fn a_retry_that_the_stores_clock_has_not_reached_leaves_nothing_to_commit() {
     partition.begin(Turn { now: 1_000, horizon: 10_000, agenda, catalog, ..Turn::default() });
     assert!(partition.next().is_none());
     assert!(partition.finish().changes_nothing());
+}
+
+#[test]
+fn what_cannot_be_read_is_kept_aside_and_waits_no_more() {
+    let mut partition = partition(Start::default(), 1);
+    let mut unknown = emit("a").to_bytes();
+    let at = unknown.windows(4).position(|part| part == b"Emit").unwrap();
+    unknown[at..at + 4].copy_from_slice(b"Blow");
+    assert!(Entry::from_bytes(&unknown).is_err());
+    let longer = [&[0x96], &emit("b").to_bytes()[1..], &[0xc0]].concat();
+    let garbage = [&b""[..], b"\x90", b"\x95\xd9\xff", b"\xc1"].map(<[u8]>::to_vec);
+    let unreadable: Vec<Vec<u8>> = [unknown.clone(), longer, unknown].into_iter().chain(garbage).collect();
+    partition.begin(Turn { now: 100, horizon: 100, unreadable: unreadable.clone(), ..Turn::default() });
+    let batch = partition.finish();
+    let aside = |value| Write::ListAppend { key: keys::UNREADABLE.to_owned(), value };
+    assert_eq!(batch.writes, unreadable.into_iter().map(aside).collect::<Vec<_>>());
+    assert_eq!(batch.settled, [("a".to_owned(), 2), ("b".to_owned(), 1)]);
+}
+
+#[test]
+fn an_instance_that_says_nothing_of_timers_may_have_some() {
+    // As it was before there was such a field.
+    let before = ("i".to_owned(), 1u32, 1u64, 1u64, false, None::<Held>).to_bytes();
+    assert!(Instance::from_bytes(&before).unwrap().has_timers);
 }

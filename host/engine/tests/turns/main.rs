@@ -9,4 +9,5 @@ mod cut;
 mod failure;
 mod order;
 mod outward;
+mod recurrence;
 mod routing;

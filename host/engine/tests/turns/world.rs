@@ -77,7 +77,7 @@ pub fn count(invocation: &Invocation) -> Changes {
 }
 
 pub fn timer(name: &str, action: &str, due: Millis) -> Changes {
-    let set = TimerSet { action: action.to_owned(), due, payload: Value::Null };
+    let set = TimerSet { action: action.to_owned(), due, payload: Value::Null, recurrence: None };
     Changes { timers: BTreeMap::from([(name.to_owned(), Some(set))]), ..Changes::default() }
 }
 
@@ -379,31 +379,39 @@ impl Stored {
     fn context(&self, name: &str) -> LoadedContext {
         let text = |bytes: &Vec<u8>| String::from_utf8(bytes.clone()).unwrap();
         let hash = |key: String| self.hashes.get(&key).cloned().unwrap_or_default();
-        let instances: BTreeMap<String, Instance> = hash(keys::instances(name))
-            .iter()
-            .map(|(quest, bytes)| (text(quest), Instance::from_bytes(bytes).unwrap()))
-            .collect();
-        let timers = hash(keys::timers(name));
+        let mut instances = hash(keys::instances(name));
+        let zone = instances.remove(keys::ZONE.as_bytes()).map(|zone| text(&zone));
+        let instances: BTreeMap<String, Instance> =
+            instances.iter().map(|(quest, bytes)| (text(quest), Instance::from_bytes(bytes).unwrap())).collect();
+        let (timers, patterns) = (hash(keys::timers(name)), hash(keys::patterns(name)));
         for (quest, instance) in &instances {
             let own = format!("{quest}.");
             let has_timers = timers.keys().any(|field| field.starts_with(own.as_bytes()));
             assert_eq!(instance.has_timers, has_timers, "{name}: by this a host knows whether to look for timers");
+            let has_patterns = patterns.keys().any(|field| field.starts_with(own.as_bytes()));
+            assert_eq!(instance.has_patterns, has_patterns, "{name}: the same for patterns");
         }
-        let timers = timers.iter().map(|(field, bytes)| {
-            let field = text(field);
-            let (quest, timer) = field.split_once('.').unwrap();
-            ((quest.to_owned(), timer.to_owned()), Timer::from_bytes(bytes).unwrap())
-        });
         let variables = instances.keys().map(|quest| {
             let fields = hash(keys::variables(name, quest));
             (quest.clone(), fields.iter().map(|(name, value)| (text(name), Value::decode(value).unwrap())).collect())
         });
         LoadedContext {
-            timers: timers.collect(),
+            timers: named(&timers),
+            patterns: named(&patterns),
+            zone,
             variables: variables.collect(),
             held: instances.keys().map(|quest| (quest.clone(), self.waiting(&keys::held(name, quest)))).collect(),
             backlog: self.lists.get(&keys::backlog(name)).map_or(0, |list| list.len() as u64),
             instances,
         }
     }
+}
+
+fn named<T: Record>(hash: &BTreeMap<Vec<u8>, Vec<u8>>) -> BTreeMap<(String, String), T> {
+    let read = |(field, bytes): (&Vec<u8>, &Vec<u8>)| {
+        let field = String::from_utf8(field.clone()).unwrap();
+        let (quest, name) = field.split_once('.').unwrap();
+        ((quest.to_owned(), name.to_owned()), T::from_bytes(bytes).unwrap())
+    };
+    hash.iter().map(read).collect()
 }

@@ -183,6 +183,9 @@ fn call(quest: &str, action: &str, event: &str) -> Invocation {
         payload: Value::Null,
         variables: Arc::new(BTreeMap::from([("counter".to_owned(), Value::Integer(1))])),
         timers: Arc::default(),
+        patterns: Arc::default(),
+        zone: quest_engine::schedule::Zone::utc(),
+        missed: 0,
         active: Arc::new(vec![quest.to_owned()]),
         config: Arc::default(),
     }

@@ -277,13 +277,29 @@ pub fn number(bytes: &[u8]) -> Result<u64> {
 }
 
 fn bounds(bytes: &[u8]) -> Result<(u64, u64)> {
-    match bytes.split_at_checked(8) {
-        Some((first, next)) => Ok((number(first)?, number(next)?)),
-        None => Err(damaged("a list's bounds")),
-    }
+    let bad = || damaged("a list's bounds");
+    let (first, next) = bytes.split_at_checked(8).ok_or_else(bad)?;
+    let (first, next) = (number(first)?, number(next)?);
+    if first <= next { Ok((first, next)) } else { Err(bad()) }
 }
 
 /// An error for what this version did not write.
 pub fn damaged(what: &str) -> Error {
     Error::Unusable(format!("{what} in the store is damaged, or was written by another program"))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use super::{super::pairs::Overlay, *};
+
+    #[test]
+    fn bounds_that_cannot_be_are_an_error() {
+        let base = BTreeMap::new();
+        let mut pairs = Overlay::new(&base);
+        let list = name(0, "list");
+        list.set_bounds(&mut pairs, 2, 1);
+        assert!(list.length(&pairs).is_err() && list.trim_front(&mut pairs, 1).is_err());
+    }
 }

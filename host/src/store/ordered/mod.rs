@@ -64,7 +64,7 @@ impl Machine {
         self.counts.clear();
     }
 
-    /// A step that needs to know what waits. After one that failed it is counted anew.
+    /// A step that changes what waits: all of it, as what a step that failed had counted is not stored. After that it is counted anew.
     fn counting<T>(
         &mut self,
         pairs: &mut dyn PairsMut,
@@ -90,21 +90,13 @@ impl Machine {
         bounds: &AcceptBounds,
     ) -> Result<Vec<Acceptance>> {
         let window = self.ids_window_ms;
-        let answers = self.counting(pairs, partition, |pairs, counts| {
+        self.counting(pairs, partition, |pairs, counts| {
             let mut inbox = Inbox::open(pairs, counts, partition, now, window)?;
             let answers = entries.iter().map(|entry| inbox.put(entry, bounds, Rule::Accept)).collect::<Result<_>>()?;
             inbox.close();
+            forget(pairs, now, partition, window, entries.len())?;
             Ok(answers)
-        })?;
-        self.forget(pairs, now, partition, entries.len())?;
-        Ok(answers)
-    }
-
-    fn forget(&self, pairs: &mut dyn PairsMut, now: Millis, partition: PartitionId, entries: usize) -> Result<()> {
-        let stamp = now.max(name(partition, keys::CLOCK).number(pairs)?);
-        // An id is remembered while stamp + window > now.
-        let before = (stamp + 1).saturating_sub(self.ids_window_ms);
-        forget_ids(pairs, partition, before, FORGET_MIN + 2 * entries)
+        })
     }
 
     /// See `Store::acquire`.
@@ -116,10 +108,17 @@ impl Machine {
         nonce: u64,
         ttl_ms: u64,
     ) -> Result<Option<Grant>> {
-        let token = match self.leases.get(&partition).filter(|(_, until)| now < *until) {
+        let held = self.leases.get(&partition).filter(|(_, until)| now < *until).map(|(token, _)| *token);
+        if held.is_some_and(|token| token.nonce != nonce) {
+            return Ok(None);
+        }
+        let consumed = Numbers::read(pairs, partition)?.first;
+        let clock = name(partition, keys::CLOCK).number(pairs)?;
+        let head = change::head(pairs, partition)?;
+        // Last, as nothing takes a lease back that was granted by a step that failed.
+        let token = match held {
             // The same call again: the same grant.
-            Some((token, _)) if token.nonce == nonce => *token,
-            Some(_) => return Ok(None),
+            Some(token) => token,
             None => {
                 let epoch = name(partition, keys::EPOCH).number(pairs)? + 1;
                 name(partition, keys::EPOCH).set_number(pairs, epoch);
@@ -128,9 +127,7 @@ impl Machine {
                 token
             }
         };
-        let consumed = Numbers::read(pairs, partition)?.first;
-        let clock = name(partition, keys::CLOCK).number(pairs)?;
-        Ok(Some(Grant { token, head: change::head(pairs, partition)?, consumed, clock }))
+        Ok(Some(Grant { token, head, consumed, clock }))
     }
 
     /// See `Store::renew`.
@@ -247,11 +244,11 @@ impl Machine {
         bounds: &AcceptBounds,
     ) -> Result<Relayed> {
         let window = self.ids_window_ms;
-        let answer = self.counting(pairs, partition, |pairs, counts| {
-            change::relay(pairs, counts, partition, relay, bounds, now, window)
-        })?;
-        self.forget(pairs, now, partition, relay.entries.len())?;
-        Ok(answer)
+        self.counting(pairs, partition, |pairs, counts| {
+            let answer = change::relay(pairs, counts, partition, relay, bounds, now, window)?;
+            forget(pairs, now, partition, window, relay.entries.len())?;
+            Ok(answer)
+        })
     }
 
     /// See `Store::broadcast`.
@@ -292,5 +289,67 @@ impl Machine {
         let members = self.hosts.iter();
         let members = members.map(|(host, (about, _))| Member { host: host.clone(), about: about.clone() }).collect();
         (members, changed)
+    }
+}
+
+/// Forgets ids whose window has passed, a few more than a call with so many entries can have brought.
+fn forget(
+    pairs: &mut dyn PairsMut,
+    now: Millis,
+    partition: PartitionId,
+    ids_window_ms: u64,
+    entries: usize,
+) -> Result<()> {
+    let stamp = now.max(name(partition, keys::CLOCK).number(pairs)?);
+    // An id is remembered while stamp + window > now.
+    let before = (stamp + 1).saturating_sub(ids_window_ms);
+    forget_ids(pairs, partition, before, FORGET_MIN + 2 * entries)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{pairs::Overlay, *};
+
+    const BOUNDS: AcceptBounds = AcceptBounds { inbox_max: 9, context_max: 1, ids_max: 9, reserve: 0 };
+
+    fn entry() -> Accept {
+        Accept { context: "a".to_owned(), id: None, digest: Vec::new(), from_outside: true, bytes: b"e".to_vec() }
+    }
+
+    /// A store in which one step fails.
+    fn damaged(damage: impl FnOnce(&mut dyn PairsMut)) -> BTreeMap<Vec<u8>, Vec<u8>> {
+        let whole = BTreeMap::new();
+        let mut pairs = Overlay::new(&whole);
+        damage(&mut pairs);
+        pairs.into_changes().into_iter().filter_map(|(key, value)| Some((key, value?))).collect()
+    }
+
+    #[test]
+    fn what_a_step_that_failed_brought_is_not_counted() {
+        let bad_id = |pairs: &mut dyn PairsMut| name(1, keys::IDS_ORDER).append(pairs, b"bad".to_vec());
+        let (bad, good) = (damaged(|pairs| bad_id(pairs).expect("appended")), BTreeMap::new());
+        let mut machine = Machine::new(1_000);
+        let relay = Relay {
+            source: "p0".to_owned(),
+            stream: "s".to_owned(),
+            expected: Some(0),
+            entries: vec![(0, entry()), (1, entry())],
+        };
+        for _ in 0..3 {
+            assert!(machine.accept(&mut Overlay::new(&bad), 5, 1, &[entry()], &BOUNDS).is_err());
+            assert!(machine.relay(&mut Overlay::new(&bad), 5, 1, &relay, &BOUNDS).is_err());
+        }
+        let answers = machine.accept(&mut Overlay::new(&good), 5, 1, &[entry(), entry()], &BOUNDS).expect("accepted");
+        assert_eq!(answers, [Acceptance::Accepted { stamp: 5 }, Acceptance::Full(crate::store::Full::Context)]);
+    }
+
+    #[test]
+    fn an_acquire_that_failed_grants_nothing() {
+        let bad = damaged(|pairs| name(1, keys::CLOCK).set_value(pairs, b"bad".to_vec()));
+        let good = BTreeMap::new();
+        let mut machine = Machine::new(1_000);
+        assert!(machine.acquire(&mut Overlay::new(&bad), 5, 1, 7, 10_000).is_err());
+        let grant = machine.acquire(&mut Overlay::new(&good), 5, 1, 8, 10_000).expect("readable");
+        assert_eq!(grant.map(|grant| grant.token), Some(Token { epoch: 1, nonce: 8 }));
     }
 }

@@ -38,7 +38,9 @@ impl Numbers {
         let Some(bytes) = name(partition, INBOX).value(pairs)? else { return Ok(Self::default()) };
         let mut numbers = bytes.chunks(8).map(number);
         let mut next = || numbers.next().unwrap_or_else(|| Err(damaged("an inbox")));
-        Ok(Self { first: next()?, next: next()?, base: next()? })
+        let numbers = Self { first: next()?, next: next()?, base: next()? };
+        let is_ordered = numbers.base <= numbers.first && numbers.first <= numbers.next;
+        is_ordered.then_some(numbers).ok_or_else(|| damaged("an inbox"))
     }
 
     /// Stores them.
@@ -281,5 +283,9 @@ mod tests {
         let entries_of = |bytes: &[u8]| entries(0, bytes).map(|entry| entry.is_ok()).collect::<Vec<_>>();
         assert_eq!(entries_of(&bytes), [true, true, true]);
         assert_eq!(entries_of(&bytes[..bytes.len() - 1]), [true, true, false]);
+        for numbers in [Numbers { first: 2, next: 1, base: 0 }, Numbers { first: 2, next: 3, base: 3 }] {
+            numbers.write(&mut pairs, 0);
+            assert!(Numbers::read(&pairs, 0).is_err(), "{numbers:?}");
+        }
     }
 }

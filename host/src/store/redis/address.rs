@@ -71,9 +71,11 @@ impl Address {
 
     /// The servers without passwords, for people.
     pub fn shown(&self) -> String {
-        let shown = self.nodes.iter().map(|node| match (node.split_once("://"), node.rsplit_once('@')) {
+        // The URL of a socket has the login in its query.
+        let plain = self.nodes.iter().map(|node| node.split_once('?').map_or(node.as_str(), |(plain, _)| plain));
+        let shown = plain.map(|node| match (node.split_once("://"), node.rsplit_once('@')) {
             (Some((scheme, _)), Some((_, host))) => format!("{scheme}://{host}"),
-            _ => node.clone(),
+            _ => node.to_owned(),
         });
         let shown = shown.collect::<Vec<_>>().join(", ");
         match &self.kind {
@@ -121,5 +123,6 @@ mod tests {
             let shown = Address::parse(url).shown();
             assert!(shown.contains("redis://a:1") && !shown.contains("secret"), "{shown}");
         }
+        assert_eq!(Address::parse("redis+unix:///run/r.sock?user=u&pass=secret").shown(), "redis+unix:///run/r.sock");
     }
 }

@@ -9,7 +9,9 @@ use std::{
 wit_bindgen::generate!({ path: "../../../wit", world: "quest" });
 
 use exports::quest::host::guest::{Error, Guest};
-use quest::host::{current, definition, events, log, messages, quests, random, reply, timers, types::Value, variables};
+use quest::host::{
+    clock, current, definition, events, log, messages, patterns, quests, random, reply, timers, types::Value, variables,
+};
 
 struct Probe;
 export!(Probe);
@@ -42,6 +44,8 @@ const ACTIONS: &[&str] = &[
     "outside",
     "look-up",
     "exit",
+    "time",
+    "misuse-time",
 ];
 
 impl Guest for Probe {
@@ -56,7 +60,11 @@ impl Guest for Probe {
         definition::on("next", "next")?;
         definition::on("plan", "planned")?;
         definition::on("pass-on", "passed")?;
-        definition::action("tick")?;
+        definition::every("hourly", "tick", "every 1000 days; zone Europe/Berlin")?;
+        definition::pattern_json(
+            "quiet",
+            r#"{"kind": "absence", "of": "counted", "for": "1000 days", "action": "tick"}"#,
+        )?;
         definition::query("total")
     }
 
@@ -156,6 +164,8 @@ impl Guest for Probe {
             "runs" => reply::set(&Value::Integer(i64::from(RUNS.fetch_add(1, Ordering::Relaxed) + 1))),
             "misuse" => reply::set(&Value::Text(misuse())),
             "everything" => everything(),
+            "time" => time(),
+            "misuse-time" => reply::set(&Value::Text(misuse_time())),
             "define-late" => definition::quest("late"),
             "refused" => variables::set("", &Value::Null),
             "fill" => {
@@ -249,6 +259,46 @@ fn everything() -> Result<(), Error> {
     quests::remove("probe", "other")?;
     messages::publish_json("topic", "\"text\"")?;
     reply::set_json(&variables::get_json("list")?.unwrap_or_default())
+}
+
+/// Each function about time once; the answer is what they gave.
+fn time() -> Result<(), Error> {
+    timers::every("nine", "tick", "every day at 09:00", &Value::Integer(9))?;
+    timers::every_json("ten", "tick", "every 10 minutes", "{\"x\": [1]}")?;
+    let before = timers::due("nine");
+    clock::set_zone("Asia/Tokyo")?;
+    let absence = r#"{"kind": "absence", "of": "opened", "for": "14 days", "action": "tick"}"#;
+    patterns::start_json("new", absence)?;
+    let gone = patterns::cancel("quiet")?;
+    reply::set(&Value::Text(format!(
+        "{} {} {:?} {:?} {:?} {:?} {gone} {:?} {} {} {}",
+        clock::zone(),
+        clock::local(current::accepted_at()),
+        before.zip(timers::due("nine")).map(|(one, other)| one - other),
+        timers::payload_json("ten")?,
+        timers::schedule("ten"),
+        timers::payload("nine").is_some(),
+        patterns::names(),
+        patterns::state_json("new")?.is_some(),
+        clock::instant("2026-03-28 09:00")?,
+        current::missed(),
+    )))
+}
+
+/// The code that each misuse of time met.
+fn misuse_time() -> String {
+    let code = |result: Result<(), Error>| result.map_or_else(|error| error.code, |()| "accepted".to_owned());
+    [
+        code(timers::every("t", "nope", "every day", &Value::Null)),
+        code(timers::every("t", "tick", "every blue moon", &Value::Null)),
+        code(clock::set_zone("Europe/Berln")),
+        code(clock::instant("tomorrow").map(|_| ())),
+        code(patterns::start("p", &Value::Integer(1))),
+        code(patterns::start_json("p", "{")),
+        code(patterns::start_json("bad name", "{}")),
+        code(patterns::start_json("p", r#"{"kind": "absence", "of": "e", "for": "1 day", "action": "nope"}"#)),
+    ]
+    .join(" ")
 }
 
 /// One line for each misuse, with the code that it met.

@@ -7,7 +7,8 @@
 //! reaches it, [`truth`] knows what was accepted and [`verdict`] compares it with the [`state`] that is stored. A run that fails is made
 //! small ([`shrink`]) and told as a timeline.
 //!
-//! Hosts read no clock but the store's and measure durations, so there are no clocks of hosts to be skewed.
+//! Hosts read no clock but the store's and measure durations, so there are no clocks of hosts to be skewed: what jumps is the store's. Shortly
+//! after the beginning, clocks in New York go back, and what recurs by them is expected to go on.
 
 mod plan;
 mod planted;

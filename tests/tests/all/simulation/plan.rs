@@ -20,6 +20,8 @@ pub struct Shape {
     pub outbox_max: usize,
     /// So long that nothing but bells and the lookout wakes a partition, or short.
     pub tidy_ms: u64,
+    /// Whether time alone gives quests something to do; if not, owners may be without any work.
+    pub beats: bool,
 }
 
 /// How often what goes wrong, of a thousand cases.
@@ -165,18 +167,18 @@ impl Plan {
 
 impl Shape {
     fn draw(rng: &mut fastrand::Rng, rolls_back: bool) -> Self {
-        let ids_max = 100_000;
+        let (ids_max, beats) = (100_000, rng.bool());
         if rng.bool() {
             let bounds = AcceptBounds { inbox_max: 10_000, context_max: 10_000, ids_max, reserve: 1_000 };
             // An owner without work notices a store that was put back when it sweeps.
             let tidy_ms = if rolls_back || rng.bool() { 5_000 } else { 600_000 };
-            return Self { bounds, outbox_max: 10_000, tidy_ms };
+            return Self { bounds, outbox_max: 10_000, tidy_ms, beats };
         }
         // So small that inboxes are full, and outboxes behind them.
         let bounds =
             AcceptBounds { inbox_max: rng.u64(2..8), context_max: rng.u64(1..5), ids_max, reserve: rng.u64(1..5) };
         // The log of broadcasts has room again when it is swept.
-        Self { bounds, outbox_max: rng.usize(1..5), tidy_ms: 5_000 }
+        Self { bounds, outbox_max: rng.usize(1..5), tidy_ms: 5_000, beats }
     }
 }
 

@@ -1,11 +1,14 @@
 //! The quest that is simulated: it leaves behind what reached it, and notices by itself what comes twice, out of order, too early or to the
 //! wrong instance.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::{
+    collections::BTreeMap,
+    sync::{Arc, atomic::Ordering},
+};
 
 use quest_engine::{
     action::{Changes, Effect, Export, Failure, FailureKind, Invocation, Ran, Seed, TimerSet},
-    model::{Body, Catalog, Command, QuestDefinition, Value},
+    model::{Body, Catalog, Command, Every, QuestDefinition, Value},
 };
 use quest_host::quests::Quests;
 
@@ -15,6 +18,18 @@ use super::{truth::Truth, world::World};
 pub const QUEST: &str = "probe";
 /// The code of what fails as it is meant to.
 pub const STUMBLED: &str = "stumbled";
+
+/// What the quest does again and again, by clocks that are changed while it does.
+pub const BEAT: &str = "beat";
+/// How long there is between two beats, in milliseconds. By each clock they come at whole multiples of it.
+pub const BEAT_MS: u64 = 20_000;
+const BEATS: &str = "cron */20 * * * * *; zone America/New_York; missed all 1000";
+
+/// After `send`, `next` within a time: `met` is called, or else `unmet`.
+const PAIR: &str =
+    r#"{"kind": "within", "after": "send", "expect": "next", "within": 2000, "action": "met", "else": "unmet"}"#;
+/// That time, in milliseconds.
+pub const PAIR_MS: u64 = 2_000;
 
 /// A sentence about what must not be.
 type Wrong = String;
@@ -30,13 +45,26 @@ impl Probe {
         let mut actions: BTreeMap<String, Vec<String>> =
             events.iter().map(|event| ((*event).to_owned(), vec![(*event).to_owned()])).collect();
         actions.extend(["tick", "aimed"].map(|action| (action.to_owned(), Vec::new())));
-        let quest = QuestDefinition { name: QUEST.to_owned(), version: 1, actions, ..QuestDefinition::default() };
+        actions.insert(BEAT.to_owned(), Vec::new());
+        actions.extend(["met", "unmet"].map(|action| (action.to_owned(), Vec::new())));
+        let patterns = BTreeMap::from([("pair".to_owned(), PAIR.to_owned())]);
+        let beat = (BEAT.to_owned(), Every { action: BEAT.to_owned(), schedule: BEATS.to_owned() });
+        let every = world.shape.beats.then_some(beat).into_iter().collect();
+        let quest = QuestDefinition {
+            name: QUEST.to_owned(),
+            version: 1,
+            actions,
+            every,
+            patterns,
+            ..QuestDefinition::default()
+        };
         Arc::new(Self { world: Arc::clone(world), catalog: Arc::new(Catalog::new([quest])) })
     }
 
     fn run(&self, run: &Invocation) -> Result<Changes, Failure> {
-        // Some first tries fail, and come again.
+        // Some first tries fail, and come again. In the end beats still come, but nothing is to wait then.
         if run.attempt < 3
+            && (run.action != BEAT || self.world.goes_wrong.load(Ordering::SeqCst))
             && Seed::of(&[&run.event_id, &run.action, &run.attempt.to_string()]).next_u64().is_multiple_of(8)
         {
             return Err(Failure { kind: FailureKind::Transient, code: "transient".into(), message: "again".into() });
@@ -56,7 +84,8 @@ impl Probe {
             "next" => self.follow(run),
             "planned" => {
                 let due = run.accepted_at + integer(&run.payload) as u64;
-                let timer = TimerSet { action: "tick".to_owned(), due, payload: Value::Integer(due as i64) };
+                let payload = Value::Integer(due as i64);
+                let timer = TimerSet { action: "tick".to_owned(), due, payload, recurrence: None };
                 let timers = BTreeMap::from([(run.event_id.clone(), Some(timer))]);
                 Ok(Changes { timers, ..self.follow(run)? })
             }
@@ -71,6 +100,18 @@ impl Probe {
                 Ok(Changes { effects, ..self.follow(run)? })
             }
             "tick" => self.tick(run),
+            BEAT => self.beat(run),
+            // Whether it is the right one follows from what was accepted when, and is looked at in the end.
+            "met" | "unmet" => {
+                let first = run.payload.field("/first").map_or(0, |first| integer(&first));
+                if run.action == "unmet" {
+                    if run.accepted_at != first as u64 + PAIR_MS || run.accepted_at > self.world.latest() {
+                        return Err(format!("the pair of {first} was over at {}", run.accepted_at));
+                    }
+                    self.comes_last(&self.world.truth(), run, &format!("the end of the pair of {first}"))?;
+                }
+                once(run, &format!("{}.{first}", run.action), true)
+            }
             "stumble" => once(run, &format!("stood.{}", run.event_id), false),
             // What a store that was put back lost may come once more from those who kept it.
             "poked" | "all" => once(run, &format!("{}.{}", run.action, text(&run.payload)), self.world.was_put_back()),
@@ -88,6 +129,31 @@ impl Probe {
             .ok_or_else(|| format!("{} was not accepted at {}", run.event_id, run.accepted_at))?;
         lives(&truth, run, place, &run.event_id)?;
         Ok(set("last", Value::Text(run.event_id.clone())))
+    }
+
+    /// Each beat comes, whatever clocks show and however long nobody was there, and after what was accepted by then.
+    fn beat(&self, run: &Invocation) -> Result<Changes, Wrong> {
+        let (truth, latest) = (self.world.truth(), self.world.latest());
+        let (at, last) = (run.accepted_at, run.variables.get(BEAT).map_or(0, integer) as u64);
+        if at > latest {
+            return Err(format!("the beat of {at} at {latest}"));
+        }
+        let born = truth.stamp(&run.context, variable(run, "born")).unwrap_or(0);
+        let expected = if last == 0 { born - born % BEAT_MS } else { last } + BEAT_MS;
+        if at != expected || run.missed > 0 {
+            return Err(format!("the beat of {at} came instead of that of {expected}, {} left out", run.missed));
+        }
+        self.comes_last(&truth, run, &format!("the beat of {at}"))?;
+        Ok(set(BEAT, Value::Integer(at as i64)))
+    }
+
+    /// Everything that was accepted by a time comes before what happens then.
+    fn comes_last(&self, truth: &Truth, run: &Invocation, what: &str) -> Result<(), Wrong> {
+        let order = truth.of(&run.context);
+        let upto = order.partition_point(|accepted| accepted.stamp <= run.accepted_at);
+        let last = variable(run, "last");
+        let handled = order.iter().rposition(|accepted| accepted.id == last).map_or(0, |place| place + 1);
+        if handled < upto { lives(truth, run, upto, what) } else { Ok(()) }
     }
 
     fn tick(&self, run: &Invocation) -> Result<Changes, Wrong> {

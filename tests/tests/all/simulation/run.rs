@@ -20,7 +20,7 @@ use tokio::task::JoinSet;
 use super::{
     CONTEXTS, PARTITIONS, STEADY, TURN_ENTRIES_MAX,
     plan::{Act, Event, Plan, Step, TimerCommand},
-    quests::{Probe, QUEST},
+    quests::{BEAT, Probe, QUEST},
     state::State,
     store::Link,
     world::World,
@@ -202,7 +202,8 @@ impl Run {
     }
 
     async fn command_timer(&mut self, context: u64, id: usize, command: TimerCommand) {
-        let Some(timer) = State::of(&self.world, &name(context)).await.timers.into_iter().next() else { return };
+        let timers = State::of(&self.world, &name(context)).await.timers;
+        let Some(timer) = timers.into_iter().find(|timer| timer != BEAT) else { return };
         let quest = QUEST.to_owned();
         let command = match command {
             TimerCommand::Fire => Command::TimerFire { quest, timer },

@@ -1,6 +1,6 @@
 //! Whether a store holds what must have come of all that it accepted: everything once, and nothing else.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use quest_engine::{
     keys,
@@ -10,7 +10,7 @@ use quest_host::store::{Read, Reply, Store as _};
 
 use super::{
     CONTEXTS, PARTITIONS, STEADY,
-    quests::{STUMBLED, text},
+    quests::{BEAT, BEAT_MS, PAIR_MS, STUMBLED, text},
     state::State,
     truth::Life,
     world::World,
@@ -82,7 +82,45 @@ fn lives(world: &World, name: &str, state: &State) -> Result<(), String> {
             return Err(format!("the timer {id} fired: {}, was cancelled: {is_cancelled}", !is_cancelled));
         }
     }
+    let beat = match state.variables.get(BEAT) {
+        Some(Value::Integer(at)) => *at as u64,
+        _ => 0,
+    };
+    let (now, born) = (world.now(), truth.stamp(name, &life.born).unwrap_or(0));
+    if world.shape.beats && beat.max(born) + 2 * BEAT_MS < now {
+        return Err(format!("it is {now}, and the last beat was that of {beat}"));
+    }
+    if !world.may_stamp_early() {
+        paired(state, &life, now)?;
+    }
     stumbled(world, state, &life, carried_out(&|command| matches!(command, Command::DeadDrop { .. })))
+}
+
+/// Each pair was met or not by when its events were accepted, however late they were worked through.
+fn paired(state: &State, life: &Life<'_>, now: u64) -> Result<(), String> {
+    let (mut expected, mut open) = (BTreeMap::<String, i64>::new(), None::<u64>);
+    let mut ends = |outcome: &str, first: u64| *expected.entry(format!("{outcome}.{first}")).or_default() += 1;
+    for event in &life.events {
+        if let Some(first) = open.take_if(|first| *first + PAIR_MS < event.stamp) {
+            ends("unmet", first);
+        }
+        match (event.name(), open) {
+            ("next", Some(first)) => {
+                ends("met", first);
+                open = None;
+            }
+            ("send", None) => open = Some(event.stamp),
+            _ => {}
+        }
+    }
+    if let Some(first) = open.take_if(|first| *first + PAIR_MS < now) {
+        ends("unmet", first);
+    }
+    let is_one = |name: &str| name.starts_with("met.") || name.starts_with("unmet.");
+    let found = state.variables.iter().filter(|(name, _)| is_one(name));
+    let found: BTreeMap<String, i64> =
+        found.map(|(name, value)| (name.clone(), if let Value::Integer(times) = value { *times } else { 0 })).collect();
+    if found == expected { Ok(()) } else { Err(format!("pairs are {found:?}, and should be {expected:?}")) }
 }
 
 /// Each stumble is a dead letter, or was tried again, or was dropped.

@@ -22,8 +22,8 @@ use super::{
     truth::Truth,
 };
 
-/// When the simulated world begins, in Unix milliseconds.
-const BEGINNING: Millis = 1_700_000_000_000;
+/// When the simulated world begins, in Unix milliseconds: 45 seconds before clocks in New York go back.
+const BEGINNING: Millis = 1_699_163_955_000;
 
 pub struct World {
     /// The store itself.
@@ -33,6 +33,8 @@ pub struct World {
     began: Instant,
     /// How far the store's clock is from where it would be without jumps.
     jumped: AtomicI64,
+    /// Whether it ever jumped back.
+    jumped_back: AtomicBool,
     /// The latest that the store's clock ever was.
     latest: AtomicU64,
     rng: Mutex<fastrand::Rng>,
@@ -79,6 +81,7 @@ impl World {
             clock,
             began: Instant::now(),
             jumped: AtomicI64::new(0),
+            jumped_back: AtomicBool::new(false),
             latest: AtomicU64::new(BEGINNING),
             rng: Mutex::new(fastrand::Rng::with_seed(plan.seed)),
             faults: plan.faults,
@@ -110,6 +113,7 @@ impl World {
 
     pub fn jump(&self, ms: i64) {
         self.jumped.fetch_add(ms, Ordering::SeqCst);
+        self.jumped_back.fetch_or(ms < 0, Ordering::SeqCst);
         self.now();
     }
 
@@ -171,6 +175,12 @@ impl World {
 
     pub fn was_put_back(&self) -> bool {
         self.put_back.lock().unwrap().times > 0
+    }
+
+    /// Whether something may be stamped before what was done already: a store that was put back does not know how late it was, and if its
+    /// clock was set back as well, nothing tells it.
+    pub fn may_stamp_early(&self) -> bool {
+        self.was_put_back() && self.jumped_back.load(Ordering::SeqCst)
     }
 
     pub fn losses(&self) -> PutBack {

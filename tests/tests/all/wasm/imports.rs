@@ -17,7 +17,7 @@ fn unknown_imports_are_refused_by_name() {
         ("acme:secrets/vault", "denied-import", "no I/O"),
         ("quest:host/log@0.2.0", "newer-contract", "this host has quest:host 0.1.0"),
         ("quest:host/log", "newer-contract", "this host has quest:host 0.1.0"),
-        ("quest:host/patterns@0.1.0", "newer-contract", "use a newer host"),
+        ("quest:host/dreams@0.1.0", "newer-contract", "use a newer host"),
     ] {
         let text = format!(r#"(component (import "{import}" (instance (export "f" (func)))))"#);
         let (found, message, said) = refused(&component(&text));

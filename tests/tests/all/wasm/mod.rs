@@ -48,6 +48,9 @@ fn invocation(action: &str) -> Invocation {
         payload: Value::Integer(5),
         variables: Arc::new(BTreeMap::from([("n".to_owned(), Value::Integer(7))])),
         timers: Arc::default(),
+        patterns: Arc::default(),
+        zone: quest_engine::schedule::Zone::utc(),
+        missed: 0,
         active: Arc::new(vec!["probe".to_owned()]),
         config: Arc::default(),
     }
@@ -122,6 +125,25 @@ fn each_failure_has_its_kind_and_reason() {
     }
     let logs = run("panic").logs;
     assert!(logs.iter().any(|line| line.message.contains("the probe panics")), "{logs:?}");
+}
+
+#[test]
+fn everything_about_time_crosses_the_border() {
+    let (runtime, module) = runtime();
+    let definition = &module.quests[0];
+    assert_eq!(definition.every["hourly"].schedule, "every 1000 days; zone Europe/Berlin");
+    assert!(definition.patterns["quiet"].contains("absence") && definition.starts_patterns);
+    let changes = runtime.invoke(module, invocation("time")).result.unwrap();
+    // 22:13 UTC at the event: 09:00 is 10:47 hours away, and in Tokyo 1:47.
+    let says = "Asia/Tokyo 2023-11-15T07:13:20.123+09:00[Asia/Tokyo] Some(32400000) Some(\"{\\\"x\\\":[1]}\") \
+                Some(\"every 10 minutes\") true false [\"new\"] false 1774656000000 0";
+    assert_eq!(changes.reply, Some(Value::from(says)));
+    assert_eq!(changes.zone.unwrap().name(), "Asia/Tokyo");
+    assert_eq!(changes.timers["ten"].as_ref().unwrap().recurrence.as_ref().unwrap().schedule, "every 10 minutes");
+    assert!(changes.patterns["new"].as_ref().unwrap().contains("14 days"));
+    let expected = "unknown-action invalid-schedule unknown-zone invalid-time invalid-pattern invalid-json invalid-name \
+                    invalid-pattern";
+    assert_eq!(reply("misuse-time"), Value::from(expected));
 }
 
 #[test]

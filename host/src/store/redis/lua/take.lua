@@ -11,13 +11,12 @@ if ARGV[4] ~= '' then
 end
 local offset = math.max(0, tonumber(ARGV[2]) - tonumber(redis.call('GET', KEYS[2]) or 0))
 local count, bytes_max, entries, bytes = tonumber(ARGV[3]), tonumber(ARGV[5]), {}, 0
--- In parts, so that large entries end it near the bound; small ones are read by the second part whole. Twin of `Machine::taken`.
+-- In parts, so that no more is read than fits but for one part. Twin of `Machine::taken`.
 while #entries < count and bytes < bytes_max do
-  local fit = 16
-  if #entries > 0 then fit = math.ceil((bytes_max - bytes) * #entries / math.max(bytes, 1)) end
-  local limit, first = math.min(count - #entries, fit), offset + #entries
+  local limit, first = math.min(count - #entries, 32), offset + #entries
   local part = redis.call('LRANGE', KEYS[3], number_text(first), number_text(first + limit - 1))
   for i = 1, #part do
+    if bytes >= bytes_max then break end
     entries[#entries + 1] = part[i]
     bytes = bytes + #part[i]
   end

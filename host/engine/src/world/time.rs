@@ -1,0 +1,188 @@
+//! Times as people write them: civil, in a zone. The zones are those of the tz database that is compiled in, so that all machines agree.
+//!
+//! Must not know: what happens at a time.
+
+use std::fmt;
+
+use jiff::{
+    Span, Timestamp,
+    civil::DateTime,
+    tz::{TimeZone, TimeZoneDatabase},
+};
+
+use crate::model::Millis;
+
+/// Names that differ by more than this many letters are no slip of the pen.
+const SLIPS: usize = 3;
+
+/// A time zone of the tz database, e.g. `Europe/Berlin`.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Zone(TimeZone);
+
+/// A text that names no zone.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("there is no time zone {name:?}{near}")]
+pub struct UnknownZone {
+    /// The text.
+    pub name: String,
+    near: String,
+}
+
+impl Zone {
+    /// The zone of a name.
+    pub fn parse(name: &str) -> Result<Self, UnknownZone> {
+        if name == "UTC" {
+            return Ok(Self::utc());
+        }
+        let database = TimeZoneDatabase::bundled();
+        database.get(name).map(Self).map_err(|_| {
+            let known = database.available().map(|known| known.to_string());
+            let nearest = known.map(|known| (strsim::levenshtein(&known, name), known)).min();
+            let near = nearest.filter(|(distance, _)| *distance <= SLIPS);
+            let near = near.map_or(String::new(), |(_, known)| format!(" (did you mean {known}?)"));
+            UnknownZone { name: name.to_owned(), near }
+        })
+    }
+
+    /// Coordinated Universal Time.
+    pub fn utc() -> Self {
+        Self(TimeZone::UTC)
+    }
+
+    /// Its name.
+    pub fn name(&self) -> &str {
+        self.0.iana_name().unwrap_or("UTC")
+    }
+}
+
+impl Default for Zone {
+    fn default() -> Self {
+        Self::utc()
+    }
+}
+
+impl fmt::Display for Zone {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.write_str(self.name())
+    }
+}
+
+impl fmt::Debug for Zone {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.write_str(self.name())
+    }
+}
+
+/// Reads a civil time of a zone (`2026-03-27 18:00`, or a date alone for its midnight), RFC 3339 (`2026-03-27T18:00:00+01:00`), or Unix
+/// milliseconds.
+///
+/// A civil time that the clocks leave out is moved on by the gap, as RFC 5545 says; of one that comes twice the first is taken, and an
+/// offset names the other. Fails with a text for people.
+pub fn read(text: &str, zone: &Zone) -> Result<Millis, String> {
+    let text = text.trim();
+    if !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit()) && text.len() > 8 {
+        return text.parse().map_err(|_| format!("{text} milliseconds are too many"));
+    }
+    let timestamp = match text.parse::<Timestamp>() {
+        Ok(timestamp) => timestamp,
+        Err(_) => {
+            let wrong = || format!("{text:?} is no time; a time is like 2026-03-27 18:00, or 2026-03-27T18:00:00Z");
+            let civil: DateTime = text.parse().map_err(|_| wrong())?;
+            civil.to_zoned_datetime(zone.0.clone()).map_err(|error| format!("{text:?}: {error}"))?.timestamp()
+        }
+    };
+    Millis::try_from(timestamp.as_millisecond()).map_err(|_| format!("{text:?} is before 1970"))
+}
+
+/// Shows a time in a zone as [`read`] takes it: parts of a second only if there are any, an offset only where a civil time comes twice.
+pub fn show(time: Millis, zone: &Zone) -> String {
+    let timestamp = i64::try_from(time).ok().and_then(|time| Timestamp::from_millisecond(time).ok());
+    // Beyond the year 9999 there is no calendar.
+    let Some(timestamp) = timestamp else { return time.to_string() };
+    let zoned = timestamp.to_zoned_datetime(zone.0.clone());
+    let is_twice = zone.0.to_ambiguous_timestamp(zoned.datetime()).is_ambiguous();
+    zoned.strftime(if is_twice { "%Y-%m-%d %H:%M:%S%.f%:z" } else { "%Y-%m-%d %H:%M:%S%.f" }).to_string()
+}
+
+/// A duration as people write it: `10 minutes`, `1h 30m`, `3 days`.
+#[derive(Debug, Clone)]
+pub struct Pause(Span);
+
+impl Pause {
+    /// Reads a duration. Fails with a text for people.
+    pub fn parse(text: &str) -> Result<Self, String> {
+        let wrong = || format!("{text:?} is no duration; a duration is like 10 minutes, 1h 30m or 3 days");
+        let span: Span = text.trim().parse().map_err(|_| wrong())?;
+        if span.is_negative() {
+            return Err(format!("{text:?} is less than nothing: time does not go back"));
+        }
+        Ok(Self(span))
+    }
+
+    /// The time that is so much later: days and longer units by the zone's calendar (the same time of day), hours and shorter ones by the
+    /// clock. None past the calendar's end.
+    pub fn after(&self, time: Millis, zone: &Zone) -> Option<Millis> {
+        let timestamp = Timestamp::from_millisecond(i64::try_from(time).ok()?).ok()?;
+        let later = timestamp.to_zoned_datetime(zone.0.clone()).checked_add(self.0).ok()?;
+        Millis::try_from(later.timestamp().as_millisecond()).ok()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn berlin() -> Zone {
+        Zone::parse("Europe/Berlin").expect("a zone")
+    }
+
+    #[test]
+    fn times_are_read_and_shown_in_their_zone() {
+        for (zone, text, shown, millis) in [
+            (Zone::utc(), "2026-03-27 18:00", "2026-03-27 18:00:00", 1_774_634_400_000),
+            (Zone::utc(), "1774634400000", "2026-03-27 18:00:00", 1_774_634_400_000),
+            (berlin(), "2026-03-27 18:00", "2026-03-27 18:00:00", 1_774_630_800_000),
+            (berlin(), "2026-03-27T18:00:00.250Z", "2026-03-27 19:00:00.25", 1_774_634_400_250),
+            (berlin(), "2026-03-27", "2026-03-27 00:00:00", 1_774_566_000_000),
+            // Left out by the clocks, and twice on them.
+            (berlin(), "2026-03-29 02:30", "2026-03-29 03:30:00", 1_774_747_800_000),
+            (berlin(), "2026-10-25 02:30", "2026-10-25 02:30:00+02:00", 1_792_888_200_000),
+            (berlin(), "2026-10-25 02:30+01:00", "2026-10-25 02:30:00+01:00", 1_792_891_800_000),
+        ] {
+            let read = read(text, &zone).expect(text);
+            assert_eq!((read, show(read, &zone).as_str()), (millis, shown), "{text} in {zone}");
+            assert_eq!(super::read(shown, &zone), Ok(millis), "what is shown is read: {shown}");
+        }
+        assert_eq!(show(u64::MAX, &berlin()), u64::MAX.to_string());
+        for text in ["", "soon", "2026-02-30 10:00", "1969-12-31 10:00", "2026-03-27 25:00"] {
+            assert!(super::read(text, &berlin()).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn days_are_the_calendars_and_hours_the_clocks() {
+        let eve = read("2026-03-28 18:00", &berlin()).expect("a time");
+        let after = |text: &str| {
+            let later = Pause::parse(text).expect(text).after(eve, &berlin()).expect("a time");
+            show(later, &berlin())
+        };
+        assert_eq!(after("1 day"), "2026-03-29 18:00:00");
+        assert_eq!(after("24 hours"), "2026-03-29 19:00:00");
+        assert_eq!(after("1h 30m"), "2026-03-28 19:30:00");
+        assert_eq!(after("10 minutes"), "2026-03-28 18:10:00");
+        assert_eq!(after("1 month"), "2026-04-28 18:00:00");
+        assert_eq!(after("250ms"), "2026-03-28 18:00:00.25");
+        for text in ["", "soon", "10", "-1 day", "1 day ago"] {
+            assert!(Pause::parse(text).is_err(), "{text}");
+        }
+        assert_eq!(Pause::parse("9000 years").expect("a duration").after(eve, &berlin()), None);
+    }
+
+    #[test]
+    fn a_zone_that_is_none_is_named_with_its_neighbour() {
+        assert_eq!(Zone::parse("UTC").map(|zone| zone.to_string()), Ok("UTC".to_owned()));
+        let error = Zone::parse("Europe/Berlim").expect_err("no zone").to_string();
+        assert_eq!(error, "there is no time zone \"Europe/Berlim\" (did you mean Europe/Berlin?)");
+        assert_eq!(Zone::parse("Nowhere").expect_err("no zone").to_string(), "there is no time zone \"Nowhere\"");
+    }
+}
