@@ -19,7 +19,11 @@ impl Cron {
         let parser = CronParser::builder().seconds(Seconds::Optional).year(Year::Disallowed).build();
         let cron = parser.parse(text).map_err(|error| error.to_string())?;
         let hourly = cron.pattern.hours.values().len() == 24;
-        Ok(Self { cron, hourly })
+        let cron = Self { cron, hourly };
+        match cron.at_or_after(0) {
+            Some(_) => Ok(cron),
+            None => Err("no day is like that".to_owned()),
+        }
     }
 
     pub(super) fn at_or_after(&self, from: i64) -> Option<i64> {
