@@ -6,6 +6,7 @@
 
 mod expect;
 mod fit;
+mod found;
 pub mod keys;
 mod lines;
 mod read;

@@ -3,19 +3,17 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use quest_engine::{
-    action::{Effect, Level},
     limits::EngineLimits,
     model::{Body, Catalog, Millis, Outcome, Value},
-    world::{Caused, Options, Restless, Runner, World, time::show},
+    world::{Moment, Options, Restless, Runner, Told, World, time::show},
 };
 use serde::Serialize;
-use serde_json::{Map, Value as Json, json};
+use serde_json::{Value as Json, json};
 
 use super::{
-    Answer, Expect, Line, Scenario, Step, TimerExpected, Verb, When,
-    expect::Due,
-    fit::{fit, fit_fields, fit_items},
-    lines,
+    Answer, Expect, Line, Scenario, Step, Verb, When,
+    fit::{fit, fit_items},
+    found, lines,
     toml_text::near,
 };
 
@@ -74,8 +72,8 @@ pub fn run<R: Runner>(scenario: &Scenario, limits: &EngineLimits, runner: R) -> 
     }
     let failed = failed.or_else(|| running.unseen_dead().map(|wrong| (None, scenario.line, wrong)));
     let world = &running.world;
-    let is_run = |moment: &&quest_engine::world::Moment| match &moment.told {
-        quest_engine::world::Told::Happened { happening, .. } => !happening.instance.is_empty(),
+    let is_run = |moment: &&Moment| match &moment.told {
+        Told::Happened { happening, .. } => !happening.instance.is_empty(),
         _ => false,
     };
     Report {
@@ -188,7 +186,8 @@ impl<R: Runner> Running<'_, R> {
         if let (Verb::Call(quest, action), Err(_)) = (verb, &answer) {
             // Whoever called was told, so the call's own dead letter is no surprise any more.
             let mut new = self.world.dead()[dead_before..].iter();
-            let own = new.find(|letter| letter.entry.context == context && aim(&letter.entry.body) == (quest, action));
+            let own =
+                new.find(|letter| letter.entry.context == context && found::aim(&letter.entry.body) == (quest, action));
             self.dead_seen.extend(own.map(|letter| letter.id.clone()));
         }
         answered(verb, step.answer.as_ref(), answer)
@@ -204,12 +203,10 @@ impl<R: Runner> Running<'_, R> {
                 found.push_str(&there);
             }
         };
-        differ("quests", expect.quests.as_ref().and_then(|quests| self.quests(context, quests, whole)));
-        differ(
-            "variables",
-            expect.variables.as_ref().and_then(|it| named("variables", it, &self.variables(context), whole)),
-        );
-        differ("timers", expect.timers.as_ref().and_then(|timers| self.timers(context, timers, whole)));
+        let (world, zone) = (&self.world, &self.scenario.zone);
+        differ("quests", expect.quests.as_ref().and_then(|it| found::quests(world, context, it, whole)));
+        differ("variables", expect.variables.as_ref().and_then(|it| found::variables(world, context, it, whole)));
+        differ("timers", expect.timers.as_ref().and_then(|it| found::timers(world, zone, context, it, whole)));
         for (kind, list) in
             [("messages", &expect.messages), ("events", &expect.events), ("dead", &expect.dead), ("log", &expect.log)]
         {
@@ -226,93 +223,14 @@ impl<R: Runner> Running<'_, R> {
         Err(Wrong { message, diff: lines::compare(&wanted, &found) })
     }
 
-    fn quests(&self, context: &str, wanted: &[String], whole: bool) -> Option<(String, String)> {
-        let there = self.world.quests(context);
-        let mut wanted = wanted.to_vec();
-        wanted.sort();
-        let all = whole || wanted.is_empty();
-        let shown: Vec<&String> = there.iter().filter(|quest| all || wanted.contains(quest)).collect();
-        let list =
-            |names: Vec<&String>| lines::items("quests", &names.into_iter().map(|it| json!(it)).collect::<Vec<_>>());
-        (shown != wanted.iter().collect::<Vec<_>>()).then(|| (list(wanted.iter().collect()), list(shown)))
-    }
-
-    fn variables(&self, context: &str) -> Map<String, Json> {
-        let mut all = Map::new();
-        for quest in self.world.quests(context) {
-            for (name, value) in self.world.variables(context, &quest).iter().flat_map(|it| it.iter()) {
-                all.insert(format!("{quest}.{name}"), value.to_json_lossy());
-            }
-        }
-        all
-    }
-
-    fn timers(&self, context: &str, wanted: &[(String, TimerExpected)], whole: bool) -> Option<(String, String)> {
-        let zone = &self.scenario.zone;
-        let expected = wanted.iter().map(|(name, timer)| {
-            let like = match timer {
-                TimerExpected::Is(true) => json!({ "$any": true }),
-                TimerExpected::Is(false) => json!({ "$absent": true }),
-                TimerExpected::Like { at, fields } => {
-                    let due = at.as_ref().and_then(|at| match at {
-                        Due::At(at) => Some(*at),
-                        Due::In(pause) => pause.after(self.world.now(), zone),
-                    });
-                    let due = due.map(|due| ("at".to_owned(), json!(show(due, zone))));
-                    Json::Object(due.into_iter().chain(fields.clone()).collect())
-                }
-            };
-            (name.clone(), like)
-        });
-        let there = self.world.timers(context).into_iter().map(|((quest, name), timer)| {
-            let mut fields = Map::new();
-            fields.insert("at".to_owned(), json!(show(timer.due, zone)));
-            fields.insert("action".to_owned(), json!(timer.action));
-            fields.insert("payload".to_owned(), timer.payload.to_json_lossy());
-            (format!("{quest}.{name}"), Json::Object(fields))
-        });
-        let (expected, there): (Map<String, Json>, Map<String, Json>) = (expected.collect(), there.collect());
-        // Of a timer, whole or not, only what is asked for counts.
-        let mut fitted = fit_fields(&expected, &there, false);
-        if whole {
-            let others = there.into_iter().filter(|(name, _)| !expected.contains_key(name));
-            fitted.extend(others.collect::<Vec<_>>());
-        }
-        (fitted != expected).then(|| (lines::named("timers", &expected), lines::named("timers", &fitted)))
-    }
-
     /// What a context has of a kind since it was last looked at.
     fn new_items(&mut self, context: &str, kind: &'static str) -> Vec<Json> {
-        let world = &self.world;
-        let all: Vec<Json> = match kind {
-            "messages" => {
-                let own = world.messages().iter().filter(|message| message.context == context);
-                own.map(|it| json!({"topic": it.topic, "payload": it.payload.to_json_lossy(), "quest": it.quest}))
-                    .collect()
-            }
-            "events" => world.events().filter(|it| it.by.context == context).filter_map(|it| event(&it)).collect(),
-            "dead" => {
-                let own = world.dead().iter().filter(|letter| letter.entry.context == context);
-                own.map(|letter| {
-                    let (quest, action) = aim(&letter.entry.body);
-                    json!({"code": letter.code, "message": letter.message, "quest": quest, "action": action,
-                        "attempts": letter.attempts})
-                })
-                .collect()
-            }
-            _ => {
-                let own = world.moments().iter().filter(|moment| moment.context() == context);
-                own.map(quest_engine::world::Moment::logs)
-                    .flat_map(|(quest, lines)| lines.iter().map(move |line| (quest, line)))
-                    .map(|(quest, line)| json!({"message": line.message, "level": level(line.level), "quest": quest}))
-                    .collect()
-            }
-        };
+        let all = found::items(&self.world, context, kind);
         let seen = self.seen.entry((context.to_owned(), kind)).or_default();
         let new = all[(*seen).min(all.len())..].to_vec();
         *seen = all.len();
         if kind == "dead" {
-            let own = world.dead().iter().filter(|letter| letter.entry.context == context);
+            let own = self.world.dead().iter().filter(|letter| letter.entry.context == context);
             self.dead_seen.extend(own.map(|letter| letter.id.clone()));
         }
         new
@@ -322,7 +240,7 @@ impl<R: Runner> Running<'_, R> {
     fn unseen_dead(&self) -> Option<Wrong> {
         let mut unseen = self.world.dead().iter().filter(|letter| !self.dead_seen.contains(&letter.id));
         let first = unseen.next()?;
-        let what = match aim(&first.entry.body) {
+        let what = match found::aim(&first.entry.body) {
             ("", "") => first.entry.context.clone(),
             (quest, action) => format!("{quest}.{action} in {}", first.entry.context),
         };
@@ -382,46 +300,4 @@ fn answered(verb: &Verb, expected: Option<&Answer>, answer: Result<Json, (String
     let how =
         if matches!(expected, Some(Answer::Fails(_))) { "fails in another way" } else { "answers something else" };
     Err(Wrong { message: format!("{what} {how}"), diff })
-}
-
-fn named(kind: &str, wanted: &Map<String, Json>, there: &Map<String, Json>, whole: bool) -> Option<(String, String)> {
-    let fitted = fit_fields(wanted, there, whole);
-    (fitted != *wanted).then(|| (lines::named(kind, wanted), lines::named(kind, &fitted)))
-}
-
-/// An event that an action caused, as a file describes it; none for a message, which is a kind of its own.
-fn event(caused: &Caused<'_>) -> Option<Json> {
-    let mut event = match caused.effect {
-        Effect::Emit { context, name, payload } => {
-            json!({"event": name, "to": context, "payload": payload.to_json_lossy()})
-        }
-        Effect::Send { context, quest, action, payload } => {
-            json!({"send_to": format!("{quest}.{action}"), "to": context, "payload": payload.to_json_lossy()})
-        }
-        Effect::Broadcast { name, payload } => json!({"broadcast": name, "payload": payload.to_json_lossy()}),
-        Effect::Add { quest, context } => json!({"add": quest, "to": context}),
-        Effect::Remove { quest, context } => json!({"remove": quest, "to": context}),
-        Effect::Publish { .. } => return None,
-    };
-    event["by"] = json!(format!("{}.{}", caused.by.quest, caused.by.action));
-    Some(event)
-}
-
-/// The quest and the action that an entry was for; empty where none is concerned.
-fn aim(body: &Body) -> (&str, &str) {
-    match body {
-        Body::Deliver { quest, action, .. } | Body::Send { quest, action, .. } => (quest, action),
-        Body::Add { quest } => (quest, "init"),
-        Body::Remove { quest } | Body::Spread { quest, .. } | Body::Observe { quest, .. } => (quest, ""),
-        Body::Emit { .. } | Body::Operate(_) => ("", ""),
-    }
-}
-
-fn level(level: Level) -> &'static str {
-    match level {
-        Level::Debug => "debug",
-        Level::Info => "info",
-        Level::Warn => "warn",
-        Level::Error => "error",
-    }
 }

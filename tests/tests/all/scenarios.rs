@@ -21,6 +21,7 @@ fn examples() -> Vec<(&'static str, PathBuf)> {
     vec![
         ("cart", guest("quest-cart")),
         ("counter", guest("quest-counter")),
+        ("guard", guest("quest-guard")),
         ("hello-c", hello_c()),
         ("onboarding", guest("quest-onboarding")),
         ("reminders", guest("quest-reminders")),

@@ -32,7 +32,7 @@ fn topics(host: &Host) -> Vec<String> {
 /// What recurs goes on over kills, each run once or left out and counted; what patterns have seen is not forgotten.
 fn survives_kills(setup: &Setup) {
     let mut host = setup.start();
-    send(&host, "ada", "remind-me", &json!({"name": "tea", "every": "every 100 ms; missed all 1000"}));
+    send(&host, "ada", "remind-me", &json!({"name": "tea", "every": "every 1 second; missed all 1000"}));
     send(&host, "ada", "signed-up", &Value::Null);
     let rung = |host: &Host| host.json(&["vars", "ada"])["reminders"]["rung"].as_u64().unwrap_or(0);
     for kill in 0..4 {
@@ -48,12 +48,12 @@ fn survives_kills(setup: &Setup) {
         topics(&host).contains(&"account-locked".to_owned()).then_some(())
     });
     host.json(&["timers", "cancel", "ada", "reminders", "tea"]);
-    // Each run is one message and one count, and they are 100 ms apart: none is missing, none is double.
+    // Each run is one message and one count, and they are a second apart: none is missing, none is double.
     let messages = rows(&host, &["messages"]);
     let at = messages.iter().filter(|message| message["topic"] == "reminder");
     let at: Vec<u64> = at.map(|message| message["at"].as_u64().unwrap()).collect();
     assert_eq!(at.len() as u64, rung(&host));
-    assert!(at.windows(2).all(|pair| pair[1] - pair[0] == 100), "{at:?}");
+    assert!(at.windows(2).all(|pair| pair[1] - pair[0] == 1_000), "{at:?}");
     host.leave();
 }
 

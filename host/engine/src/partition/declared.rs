@@ -121,8 +121,10 @@ impl Partition {
             Some(observer) if observer.record.spec.is_some() => {}
             Some(observer) => {
                 let mut observer = observer.clone();
+                let zone = self.zone_of(context);
                 let record = std::sync::Arc::make_mut(&mut observer.record);
                 record.state = pattern::resume(spec, record.state.clone(), now);
+                pattern::rezone(spec, &mut record.state, now, &zone);
                 record.due = pattern::due(spec, &record.state);
                 observer.spec = Some(spec.clone());
                 context.set_pattern(key, Some(observer));

@@ -19,7 +19,7 @@ use crate::{
     schedule::Zone,
 };
 
-/// What a step counts for in a turn's bytes: a record that is written whole.
+/// What a step counts for in a turn's bytes, beside the state: the record is written whole.
 const STEP_BYTES: usize = 512;
 
 /// The step that led to calls: what their ids and their hops come from.
@@ -111,9 +111,10 @@ impl Partition {
         record.due = pattern::due(spec, &record.state);
         let instance = record.instance.clone();
         let is_over = pattern::is_over(spec, &record.state);
+        let bytes = STEP_BYTES + record.state.size();
         context.set_pattern(key.clone(), (!is_over).then_some(observer));
         if let Some(progress) = self.progress.as_mut() {
-            progress.changed_bytes += STEP_BYTES;
+            progress.changed_bytes += bytes;
         }
         for (index, fire) in fires.into_iter().enumerate() {
             let entry = Entry {

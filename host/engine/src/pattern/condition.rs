@@ -18,7 +18,13 @@ impl Condition {
     pub(super) fn parse(text: &str) -> Result<Self, Wrong> {
         let (name, expression) = match text.split_once(" where ") {
             Some((name, expression)) => (name.trim(), Some(expression)),
-            None => (text.trim(), None),
+            None => match text.trim().strip_suffix(" where") {
+                Some(_) => {
+                    let message = "there is no condition after `where`".to_owned();
+                    return Err(Wrong { at: text.chars().count(), message });
+                }
+                None => (text.trim(), None),
+            },
         };
         check_event(name).map_err(|error| Wrong { at: 0, message: error.to_string() })?;
         let offset = expression.map_or(0, |expression| text.chars().count() - expression.chars().count());

@@ -9,8 +9,10 @@
 //! A pattern's own clock is the latest time that it has seen: a consequence inherits the stamp of its cause, which may lie a little
 //! behind. Everything that a state keeps has a bound, named here or in its kind.
 
+mod calls;
 mod condition;
 mod expression;
+mod keys;
 mod kinds;
 mod spec;
 
@@ -23,6 +25,7 @@ use crate::{
     model::{Millis, Value},
     schedule::Zone,
 };
+use calls::{Call, Calls};
 pub use kinds::Unit;
 use spec::Fields;
 pub use spec::SpecError;
@@ -37,8 +40,6 @@ pub const KINDS: [&str; 13] = [
 pub const KEYS_DEFAULT: u64 = 256;
 /// The most that a spec may say.
 pub const KEYS_MAX: u64 = 4_096;
-/// Bytes of a key; a longer one is cut off, so that two that begin alike are one.
-const KEY_BYTES_MAX: usize = 128;
 /// Bytes that the keys of a pattern have together, as MessagePack: past it, as past the bound of keys, the one that was touched longest
 /// ago gives way.
 pub const KEYED_BYTES_MAX: usize = 1_024 * 1_024;
@@ -67,6 +68,8 @@ pub struct State {
     /// Keys that were dropped because there were too many.
     dropped: u64,
     over: bool,
+    /// Where the keys came from.
+    by: Option<String>,
 }
 
 /// What was seen of one key.
@@ -122,6 +125,8 @@ trait Rules: Debug + Send + Sync {
     fn observes(&self, event: &str) -> bool;
     /// A key's beginning, before its first event; without `by`, the pattern's.
     fn begin(&self, at: Millis, is_keyed: bool) -> Unit;
+    /// Whether it can go on with what was kept under another spec of its kind.
+    fn fits(&self, unit: &Unit) -> bool;
     /// An event, at the pattern's own clock.
     fn observe(&self, unit: &mut Unit, seen: &Seen<'_>, zone: &Zone, calls: &mut Calls);
     /// The next deadline. With `is_keyed` also when what is kept becomes idle, so that keys do not stay for ever.
@@ -150,26 +155,6 @@ trait Rules: Debug + Send + Sync {
     }
     /// Takes a history in, as far as it still matters at that time.
     fn seed(&self, _unit: &mut Unit, _history: &Unit, _at: Millis) {}
-}
-
-/// What is called in one step.
-#[derive(Debug, Default)]
-struct Calls(Vec<Call>);
-
-#[derive(Debug)]
-struct Call {
-    action: String,
-    outcome: &'static str,
-    at: Millis,
-    told: Map<String, Json>,
-}
-
-impl Calls {
-    /// Calls an action, if there is one for the outcome. `told` is an object.
-    fn call(&mut self, action: Option<&String>, outcome: &'static str, at: Millis, told: Json) {
-        let (Some(action), Json::Object(told)) = (action, told) else { return };
-        self.0.push(Call { action: action.clone(), outcome, at, told });
-    }
 }
 
 impl Spec {
@@ -226,16 +211,27 @@ impl Spec {
     }
 }
 
+impl State {
+    /// Bytes that it takes, about as it is stored.
+    pub fn size(&self) -> usize {
+        let size = |keyed: &Keyed| match keyed.bytes {
+            0 => rmp_serde::to_vec(&keyed.unit).map_or(0, |bytes| bytes.len()),
+            bytes => bytes,
+        };
+        self.units.values().map(size).sum()
+    }
+}
+
 /// Begins a pattern at `stamp`. The zone is the context's.
 pub fn start(spec: &Spec, stamp: Millis, _zone: &Zone) -> State {
     let mut units = BTreeMap::new();
     if spec.by.is_none() {
         units.insert(String::new(), Keyed::new(None, stamp, spec.rules.begin(stamp, false)));
     }
-    State { kind: spec.kind.to_owned(), clock: stamp, units, dropped: 0, over: false }
+    State { kind: spec.kind.to_owned(), clock: stamp, units, dropped: 0, over: false, by: spec.by.clone() }
 }
 
-/// Takes over what another pattern of the instance remembers ([`Spec::history`]).
+/// Takes over what another pattern of the instance remembers ([`Spec::history`]), of the keys that were touched last if it has more.
 pub fn seed(spec: &Spec, state: &mut State, history: &State) {
     let is_keyed = spec.by.is_some();
     let mut past: Vec<_> = history.units.iter().filter(|(key, _)| is_keyed != key.is_empty()).collect();
@@ -251,12 +247,15 @@ pub fn seed(spec: &Spec, state: &mut State, history: &State) {
     }
 }
 
-/// A state under another spec: it goes on if the kind and the way of keys are the same, and begins anew otherwise.
+/// A state under another spec: it goes on if that spec can take it (`docs/patterns.md` says when), and begins anew otherwise. What
+/// depends on the zone is right after [`rezone`].
 pub fn resume(spec: &Spec, state: State, stamp: Millis) -> State {
-    let is_keyed = !state.units.contains_key("");
-    let (begun, like) = (spec.rules.begin(stamp, is_keyed), std::mem::discriminant::<Unit>);
-    let fits = state.units.values().all(|keyed| like(&keyed.unit) == like(&begun));
-    if state.kind == spec.kind && is_keyed == spec.by.is_some() && fits {
+    let fits = |state: &State| state.units.values().all(|keyed| spec.rules.fits(&keyed.unit));
+    if state.kind == spec.kind
+        && state.by == spec.by
+        && state.units.contains_key("") != spec.by.is_some()
+        && fits(&state)
+    {
         return state;
     }
     start(spec, stamp, &Zone::utc())
@@ -267,7 +266,13 @@ pub fn observe(spec: &Spec, state: &mut State, seen: &Seen<'_>, zone: &Zone) -> 
     if state.over || !spec.observes(seen.name) {
         return Vec::new();
     }
-    let Some(key) = key(spec, seen.payload) else { return Vec::new() };
+    let key = match &spec.by {
+        None => String::new(),
+        Some(place) => match keys::of(seen.payload, place) {
+            Some(key) => key,
+            None => return Vec::new(),
+        },
+    };
     state.clock = state.clock.max(seen.stamp);
     let seen = Seen { stamp: state.clock, ..*seen };
     let mut unit = match state.units.remove(&key) {
@@ -334,37 +339,15 @@ fn told(spec: &Spec, state: &mut State, key: &str, Calls(mut calls): Calls) -> V
         state.over = true;
         state.units.clear();
     }
-    let fire = |call: Call| {
-        let mut payload = Map::new();
-        payload.insert("kind".to_owned(), json!(spec.kind));
-        payload.insert("outcome".to_owned(), json!(call.outcome));
+    let fire = |Call { action, outcome, at, told }: Call| {
+        let mut fields = vec![("kind", spec.kind.into()), ("outcome", outcome.into())];
         if spec.by.is_some() {
-            payload.insert("key".to_owned(), json!(key));
+            fields.push(("key", key.into()));
         }
-        payload.extend(call.told);
-        Fire { action: call.action, stamp: call.at, payload: value_of(payload) }
+        fields.extend(told);
+        Fire { action, stamp: at, payload: calls::map(&fields) }
     };
     calls.into_iter().map(fire).collect()
-}
-
-/// What an action is told, as a value. Of a payload that is no value within it (nested too deeply then, or with integers that no value
-/// holds), null is left.
-fn value_of(mut told: Map<String, Json>) -> Value {
-    let is_value = |part: &Json| Value::from_json_value(part).is_ok();
-    let whole = Json::Object(told.clone());
-    if let Ok(value) = Value::from_json_value(&whole) {
-        return value;
-    }
-    for part in told.values_mut() {
-        match part {
-            Json::Array(items) => {
-                items.iter_mut().filter(|item| !is_value(&json!([[item]]))).for_each(|item| *item = Json::Null);
-            }
-            one if !is_value(&json!([one])) => *one = Json::Null,
-            _ => {}
-        }
-    }
-    Value::from_json_value(&Json::Object(told)).unwrap_or_default()
 }
 
 /// What it has seen, as a map.
@@ -396,17 +379,4 @@ pub fn rezone(spec: &Spec, state: &mut State, now: Millis, zone: &Zone) -> bool 
         changed |= spec.rules.rezone(&mut keyed.unit, now, zone);
     }
     changed
-}
-
-/// What an event is counted under: empty without `by`; none if its payload has nothing there that tells keys apart.
-fn key(spec: &Spec, payload: &Value) -> Option<String> {
-    let Some(by) = &spec.by else { return Some(String::new()) };
-    let mut key = match payload.field(by)? {
-        Value::Text(text) => text,
-        Value::Integer(number) => number.to_string(),
-        Value::Boolean(flag) => flag.to_string(),
-        Value::Null | Value::Number(_) | Value::Binary(_) | Value::Structure(_) => return None,
-    };
-    key.truncate(key.floor_char_boundary(KEY_BYTES_MAX));
-    (!key.is_empty()).then_some(key)
 }

@@ -4,7 +4,7 @@ use serde_json::{Map, Value as Json};
 
 use super::{
     condition::{Condition, OneOf},
-    expression::Wrong,
+    expression::{Wrong, pointer},
 };
 use crate::{
     model::{Millis, Value},
@@ -13,6 +13,8 @@ use crate::{
 
 /// Bytes of a spec as JSON text.
 const TEXT_BYTES_MAX: usize = 16 * 1_024;
+/// What comes again without an event comes at most so often: one wait after another, over a long standstill, is work that nobody sees.
+const REPEATED_MS_MIN: Millis = 1_000;
 /// The longest time that a pattern reckons with: 100 years.
 const TIME_MAX: Millis = 100 * 366 * 86_400_000;
 
@@ -49,7 +51,7 @@ impl Fields {
         };
         let kind = match fields.remove("kind") {
             Some(Json::String(kind)) => kind,
-            Some(other) => return Err(whole(format!("`kind` is a text, not {other}"))),
+            Some(other) => return Err(whole(format!("`kind` is a text, not {}", clipped(&other.to_string())))),
             None => return Err(whole(format!("`kind` is missing: one of {}", super::KINDS.join(", ")))),
         };
         Ok(Self { kind, fields, known: Vec::new() })
@@ -68,7 +70,12 @@ impl Fields {
         self.fields.remove(key)
     }
 
-    fn missing(&self, key: &str, example: &str) -> SpecError {
+    /// The key is missing; or it is there, but for its spelling.
+    fn missing(&self, key: &'static str, example: &str) -> SpecError {
+        let near = self.fields.keys().find(|given| is_near(key, given) && !self.known.contains(&given.as_str()));
+        if let Some(given) = near {
+            return self.unknown(given, &format!("did you mean `{key}`?"));
+        }
         let message = format!("the {} pattern needs `{key}`, like {example}", self.kind);
         SpecError { key: key.to_owned(), message }
     }
@@ -77,7 +84,7 @@ impl Fields {
         match self.take(key) {
             None => Ok(None),
             Some(Json::String(text)) => Ok(Some(text)),
-            Some(other) => Err(self.wrong(key, format_args!("a text is wanted, not {other}"))),
+            Some(other) => Err(self.wrong(key, format_args!("a text is wanted, not {}", clipped(&other.to_string())))),
         }
     }
 
@@ -95,7 +102,9 @@ impl Fields {
         match self.take(key) {
             None => Ok(false),
             Some(Json::Bool(flag)) => Ok(flag),
-            Some(other) => Err(self.wrong(key, format_args!("true or false is wanted, not {other}"))),
+            Some(other) => {
+                Err(self.wrong(key, format_args!("true or false is wanted, not {}", clipped(&other.to_string()))))
+            }
         }
     }
 
@@ -104,7 +113,10 @@ impl Fields {
         let Some(given) = self.take(key) else { return Ok(None) };
         match given.as_u64().filter(|number| (min..=max).contains(number)) {
             Some(number) => Ok(Some(number)),
-            None => Err(self.wrong(key, format_args!("a whole number from {min} to {max} is wanted, not {given}"))),
+            None => Err(self.wrong(
+                key,
+                format_args!("a whole number from {min} to {max} is wanted, not {}", clipped(&given.to_string())),
+            )),
         }
     }
 
@@ -118,7 +130,7 @@ impl Fields {
             None => Ok(None),
             Some(given) => match given.as_f64().filter(|number| number.is_finite()) {
                 Some(number) => Ok(Some(number)),
-                None => Err(self.wrong(key, format_args!("a number is wanted, not {given}"))),
+                None => Err(self.wrong(key, format_args!("a number is wanted, not {}", clipped(&given.to_string())))),
             },
         }
     }
@@ -132,7 +144,13 @@ impl Fields {
                 self.wrong(key, format_args!("{error}{mark}"))
             })?,
             other => other.as_u64().ok_or_else(|| {
-                self.wrong(key, format_args!("a length of time is wanted, like \"10 minutes\", not {other}"))
+                self.wrong(
+                    key,
+                    format_args!(
+                        "a length of time is wanted, like \"10 minutes\", not {}",
+                        clipped(&other.to_string())
+                    ),
+                )
             })?,
         };
         if time == 0 || time > TIME_MAX {
@@ -153,7 +171,7 @@ impl Fields {
             Some((_, meaning)) => Ok(Some(*meaning)),
             None => {
                 let words: Vec<&str> = words.iter().map(|(word, _)| *word).collect();
-                Err(self.wrong(key, format_args!("{text:?} is none of {}", words.join(", "))))
+                Err(self.wrong(key, format_args!("{} is none of {}", clipped(&format!("{text:?}")), words.join(", "))))
             }
         }
     }
@@ -164,11 +182,13 @@ impl Fields {
         if text.starts_with('/') {
             return Ok(Some(text));
         }
-        let parts: Vec<&str> = text.split('.').collect();
-        if parts.iter().any(|part| part.is_empty()) {
-            return Err(self.wrong(key, format_args!("{text:?} names no field: `order_id`, `order.id` or `/order/id`")));
+        match pointer(&text) {
+            Some(pointer) => Ok(Some(pointer)),
+            None => {
+                let shown = clipped(&format!("{text:?}"));
+                Err(self.wrong(key, format_args!("{shown} names no field: `order_id`, `order.id` or `/order/id`")))
+            }
         }
-        Ok(Some(parts.iter().map(|part| format!("/{}", part.replace('~', "~0").replace('/', "~1"))).collect()))
     }
 
     /// One condition, or several of which one is enough.
@@ -177,7 +197,8 @@ impl Fields {
             None => Ok(None),
             Some(Json::String(text)) => Ok(Some(OneOf::new(vec![self.condition_of(key, &text)?]))),
             Some(Json::Array(items)) => Ok(Some(OneOf::new(self.conditions_of(key, &items, 1)?))),
-            Some(other) => Err(self.wrong(key, format_args!("an event is wanted, like \"opened\", not {other}"))),
+            Some(other) => Err(self
+                .wrong(key, format_args!("an event is wanted, like \"opened\", not {}", clipped(&other.to_string())))),
         }
     }
 
@@ -191,7 +212,9 @@ impl Fields {
     pub(super) fn conditions(&mut self, key: &'static str, min: usize) -> Read<Vec<Condition>> {
         match self.take(key) {
             Some(Json::Array(items)) => self.conditions_of(key, &items, min),
-            Some(other) => Err(self.wrong(key, format_args!("a list of events is wanted, not {other}"))),
+            Some(other) => {
+                Err(self.wrong(key, format_args!("a list of events is wanted, not {}", clipped(&other.to_string()))))
+            }
             None => Err(self.missing(key, &format!("\"{key}\": [\"first\", \"second where amount > 1\"]"))),
         }
     }
@@ -202,7 +225,8 @@ impl Fields {
         }
         let read = |item: &Json| match item {
             Json::String(text) => self.condition_of(key, text),
-            other => Err(self.wrong(key, format_args!("an event is wanted, like \"opened\", not {other}"))),
+            other => Err(self
+                .wrong(key, format_args!("an event is wanted, like \"opened\", not {}", clipped(&other.to_string())))),
         };
         items.iter().map(read).collect()
     }
@@ -218,13 +242,40 @@ impl Fields {
     pub(super) fn finish(self) -> Read<()> {
         let Some((key, _)) = self.fields.iter().next() else { return Ok(()) };
         let near = self.known.iter().map(|known| (strsim::jaro_winkler(known, key), *known));
-        let near = near.filter(|(score, _)| *score > 0.8).max_by(|one, other| one.0.total_cmp(&other.0));
-        let hint = match near {
-            Some((_, near)) => format!("did you mean `{near}`?"),
-            None => format!("known are {}", self.known.join(", ")),
-        };
-        let message = format!("the {} pattern has no key `{key}`: {hint}", self.kind);
-        Err(SpecError { key: key.clone(), message })
+        let near = near.filter(|(score, _)| *score > NEAR).max_by(|one, other| one.0.total_cmp(&other.0));
+        Err(match near {
+            Some((_, near)) => self.unknown(key, &format!("did you mean `{near}`?")),
+            None => self.unknown(key, &format!("known are {}", self.known.join(", "))),
+        })
+    }
+
+    fn unknown(&self, key: &str, hint: &str) -> SpecError {
+        let key = clipped(key);
+        SpecError { message: format!("the {} pattern has no key `{key}`: {hint}", self.kind), key }
+    }
+
+    /// What comes again and again has a shortest time.
+    pub(super) fn check_repeated(&self, key: &'static str, time: Millis) -> Read<()> {
+        if time < REPEATED_MS_MIN {
+            return Err(self.wrong(key, "what repeats takes at least a second"));
+        }
+        Ok(())
+    }
+}
+
+/// How alike two words are of which one may be the other, misspelt.
+const NEAR: f64 = 0.8;
+
+pub(super) fn is_near(known: &str, given: &str) -> bool {
+    strsim::jaro_winkler(known, given) > NEAR
+}
+
+/// The beginning of something that is shown in an error.
+fn clipped(text: &str) -> String {
+    const SHOWN: usize = 60;
+    match text.char_indices().nth(SHOWN) {
+        Some((end, _)) => format!("{}…", &text[..end]),
+        None => text.to_owned(),
     }
 }
 

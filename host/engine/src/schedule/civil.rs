@@ -162,9 +162,10 @@ pub fn day(at: Millis, zone: &Zone) -> i64 {
     civil(at, zone).div_euclid(MS_PER_DAY)
 }
 
-/// The last millisecond of a civil day.
+/// The last millisecond of a civil day: where clocks go back over midnight, the day's second end.
 pub fn day_end(day: i64, zone: &Zone) -> Millis {
-    instant(day.saturating_add(1).saturating_mul(MS_PER_DAY), zone).saturating_sub(1)
+    let past = zone.past(day.saturating_add(1).saturating_mul(MS_PER_DAY));
+    u64::try_from(past).unwrap_or(0).min(MILLIS_MAX).saturating_sub(1)
 }
 
 /// Whether the zone has the day: some were skipped when a country changed sides of the date line.

@@ -4,7 +4,7 @@ use std::{fmt, sync::LazyLock};
 
 use jiff::{
     Timestamp,
-    tz::{TimeZone, TimeZoneDatabase},
+    tz::{AmbiguousOffset, TimeZone, TimeZoneDatabase},
 };
 
 static BUNDLED: LazyLock<TimeZoneDatabase> = LazyLock::new(TimeZoneDatabase::bundled);
@@ -66,6 +66,26 @@ impl Zone {
     /// The instant at which clocks show a civil time: after a gap by what they skipped, the first of two. Both in milliseconds.
     pub(super) fn instant(&self, civil: i64) -> i64 {
         self.rules.to_timestamp(super::civil::datetime(civil)).map_or(i64::MAX, Timestamp::as_millisecond)
+    }
+
+    /// The instant from which on clocks never show less than a civil time. Both in milliseconds.
+    pub(super) fn past(&self, civil: i64) -> i64 {
+        let times = self.rules.to_ambiguous_timestamp(super::civil::datetime(civil));
+        let millis = |time: Result<Timestamp, jiff::Error>| time.map_or(i64::MAX, Timestamp::as_millisecond);
+        match times.offset() {
+            AmbiguousOffset::Unambiguous { .. } => millis(times.compatible()),
+            // Where they skip it.
+            AmbiguousOffset::Gap { .. } => {
+                let after = millis(times.later());
+                self.stretch(after).began.map_or(after, |(began, _)| began)
+            }
+            // The second time, unless they go back to just this.
+            AmbiguousOffset::Fold { .. } => {
+                let second = millis(times.later());
+                let is_before = second - 1 + self.offset(second - 1) < civil;
+                if is_before { second } else { millis(times.earlier()) }
+            }
+        }
     }
 
     /// The stretch of an unchanging offset that an instant lies in.

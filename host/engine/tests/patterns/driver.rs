@@ -72,11 +72,11 @@ pub fn conditions(min: usize, max: usize) -> impl Strategy<Value = Vec<Condition
 }
 
 /// The time that the histories' patterns are about, in ms. Small, so that stamps meet deadlines.
-pub const TIME: u64 = 100;
+pub const TIME: u64 = 1_000;
 
 fn gap() -> impl Strategy<Value = u64> {
     let near = prop::sample::select(&[1, 40, 50, TIME - 1, TIME, TIME + 1, 2 * TIME, 2 * TIME + 1, 7 * TIME][..]);
-    prop_oneof![4 => Just(0), 4 => 0..TIME / 2, 4 => near]
+    prop_oneof![4 => Just(0), 4 => (0..TIME / 20).prop_map(|tens| 10 * tens), 4 => near]
 }
 
 /// Events with gaps of none, of about the time, and of much more.

@@ -140,7 +140,7 @@ proptest! {
     fn sequence_is_what_its_reference_says(
         history in history(), steps in conditions(2, 4), after in after(), (strict, keyed, once) in any::<(bool, bool, bool)>(),
     ) {
-        let spec = json!({ "kind": "sequence", "steps": texts(&steps), "within": "100 ms", "strict": strict, "action": "act" });
+        let spec = json!({ "kind": "sequence", "steps": texts(&steps), "within": "1000 ms", "strict": strict, "action": "act" });
         let spec = with(spec, keyed, once);
         let reference = |events: &Events<'_>, _| sequence(events, &steps, strict);
         prop_assert_eq!(run(&spec, &history, end(&history, after)), expected(&spec, &history, &reference));

@@ -174,7 +174,9 @@ fn a_batch_has_a_bound_of_bytes() {
     let counts: Vec<&Json> = live.fires.iter().map(|fire| &fire["told"]["count"]).collect();
     assert_eq!(counts, [&json!(3), &json!(3)]);
     live.show(&[large(70_000, BEGIN + 20)], BEGIN + 20);
-    assert_eq!((live.fires.len(), &live.inspect()["count"]), (3, &json!(1)));
+    // One that is larger than a batch makes one alone, whole.
+    assert_eq!((live.fires.len(), &live.inspect()["count"]), (4, &json!(0)));
+    assert_eq!(live.fires[3]["told"]["events"][0]["text"], "x".repeat(70_000));
     assert!(live.bytes < 66 * 1_024);
 }
 

@@ -2,6 +2,7 @@
 
 mod bounds;
 mod changes;
+mod docs;
 mod fixtures;
 mod oracle;
 mod plans;

@@ -7,6 +7,8 @@ mod evaluate;
 mod lexer;
 mod parser;
 
+pub(super) use parser::pointer;
+
 use crate::model::Value;
 
 /// Bytes of an expression's text.

@@ -228,7 +228,7 @@ impl Parser<'_> {
 }
 
 /// `items.0.name` as a JSON Pointer.
-pub(super) fn pointer(field: &str) -> Option<String> {
+pub(in super::super) fn pointer(field: &str) -> Option<String> {
     let parts: Vec<&str> = field.split('.').collect();
     let is_whole = parts.iter().all(|part| !part.is_empty());
     is_whole.then(|| parts.iter().map(|part| format!("/{}", part.replace('~', "~0").replace('/', "~1"))).collect())

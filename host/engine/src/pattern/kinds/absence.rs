@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value as Json, json};
 
-use super::{Calls, Fields, Known, OneOf, Read, Rules, Seen, Unit};
+use super::{Calls, Fields, Known, OneOf, Read, Rules, Seen, Unit, whole};
 use crate::{model::Millis, schedule::Zone};
 
 /// Since when nothing came.
@@ -28,6 +28,9 @@ struct Absence {
 
 pub(super) fn read(fields: &mut Fields) -> Read<Known> {
     let (of, time, repeats) = (fields.condition("of")?, fields.time("for")?, fields.flag("repeat")?);
+    if repeats {
+        fields.check_repeated("for", time)?;
+    }
     let action = fields.action("action")?;
     let actions = vec![("action", Some(action.clone()))];
     let rules = Box::new(Absence { of, time, repeats, action });
@@ -41,6 +44,10 @@ impl Rules for Absence {
 
     fn begin(&self, at: Millis, is_keyed: bool) -> Unit {
         Unit::Absence(Waits { since: at, from: at, passed: 0, waits: !is_keyed })
+    }
+
+    fn fits(&self, unit: &Unit) -> bool {
+        matches!(unit, Unit::Absence(_))
     }
 
     fn observe(&self, unit: &mut Unit, seen: &Seen<'_>, _zone: &Zone, _calls: &mut Calls) {
@@ -59,7 +66,12 @@ impl Rules for Absence {
         let Unit::Absence(waits) = unit else { return };
         (waits.from, waits.passed) = (at, waits.passed + 1);
         waits.waits = self.repeats;
-        calls.call(Some(&self.action), "absent", at, json!({ "since": waits.since, "times": waits.passed }));
+        calls.call(
+            Some(&self.action),
+            "absent",
+            at,
+            vec![("since", whole(waits.since)), ("times", whole(waits.passed))],
+        );
     }
 
     fn is_idle(&self, unit: &Unit) -> bool {

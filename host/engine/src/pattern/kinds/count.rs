@@ -5,7 +5,7 @@ use std::collections::{BTreeSet, VecDeque};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value as Json, json};
 
-use super::{Calls, Fields, Known, OneOf, Read, Rules, Seen, Unit};
+use super::{Calls, Fields, Known, OneOf, Read, Rules, Seen, Told, Unit, keys, number, whole};
 use crate::{
     model::{Millis, Value},
     schedule::Zone,
@@ -14,7 +14,7 @@ use crate::{
 /// Events that a sliding window keeps, and distinct values that a tumbling one does. Past it the oldest event of a sliding window is
 /// left out, and further values of a tumbling one are not told apart from those known.
 const EVENTS_MAX: usize = 1_024;
-/// Bytes of a distinct value's text; a longer one is cut off.
+/// Bytes of a distinct value's text; of a longer one the beginning and a hash of the whole are kept.
 const VALUE_BYTES_MAX: usize = 64;
 /// Up to it a float that is whole is an integer.
 const WHOLE_END: f64 = 9_223_372_036_854_775_808.0;
@@ -32,6 +32,7 @@ enum Measured {
 pub struct Sliding {
     events: VecDeque<(Millis, Measured)>,
     dropped: u64,
+    of: Measure,
 }
 
 /// What was measured in the window that goes on. Windows follow each other from the beginning of Unix time.
@@ -49,10 +50,12 @@ pub struct Tumbling {
     distinct: BTreeSet<String>,
     /// Whether it has called its action in this window.
     called: bool,
+    of: Measure,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 enum Measure {
+    #[default]
     Count,
     Sum,
     Min,
@@ -100,20 +103,9 @@ pub(super) fn read(fields: &mut Fields) -> Read<Known> {
         (Measure::Count, None) | (_, Some(_)) => {}
         (_, None) => return Err(fields.wrong("field", "this measure needs the field that it measures")),
     }
-    let (key, threshold) = threshold(fields)?;
-    let counts = matches!(measure, Measure::Count | Measure::Distinct);
-    if counts && !is_tumbling && !threshold.is_upward() {
-        let message =
-            "every count begins small, and a sliding window is looked at with each event: use \"window\": \"tumbling\"";
-        return Err(fields.wrong(key, message));
-    }
-    let is_reached = !threshold.is_upward() || threshold.is_met(EVENTS_MAX as f64);
-    if counts && !is_tumbling && !is_reached {
-        let message = format_args!("a sliding window keeps at most {EVENTS_MAX} events: use \"window\": \"tumbling\"");
-        return Err(fields.wrong(key, message));
-    }
-    if measure == Measure::Distinct && !is_reached {
-        return Err(fields.wrong(key, format_args!("at most {EVENTS_MAX} values are told apart")));
+    let threshold = threshold(fields)?;
+    if matches!(measure, Measure::Count | Measure::Distinct) {
+        check_counted(fields, threshold, is_tumbling, measure)?;
     }
     let action = fields.action("action")?;
     let actions = vec![("action", Some(action.clone()))];
@@ -121,17 +113,45 @@ pub(super) fn read(fields: &mut Fields) -> Read<Known> {
     Ok(Known { kind: "count", rules, actions, takes_by: true, takes_once: true })
 }
 
-fn threshold(fields: &mut Fields) -> Read<(&'static str, Threshold)> {
+fn threshold(fields: &mut Fields) -> Read<Threshold> {
     let given = [
-        fields.optional_number("at-least")?.map(|bound| ("at-least", Threshold::AtLeast(bound))),
-        fields.optional_number("above")?.map(|bound| ("above", Threshold::Above(bound))),
-        fields.optional_number("at-most")?.map(|bound| ("at-most", Threshold::AtMost(bound))),
-        fields.optional_number("below")?.map(|bound| ("below", Threshold::Below(bound))),
+        fields.optional_number("at-least")?.map(Threshold::AtLeast),
+        fields.optional_number("above")?.map(Threshold::Above),
+        fields.optional_number("at-most")?.map(Threshold::AtMost),
+        fields.optional_number("below")?.map(Threshold::Below),
     ];
     let mut given = given.into_iter().flatten();
     match (given.next(), given.next()) {
         (Some(threshold), None) => Ok(threshold),
         _ => Err(fields.wrong("at-least", "one of `at-least`, `above`, `at-most` and `below` is wanted")),
+    }
+}
+
+/// What a window of counted events can come to.
+fn check_counted(fields: &Fields, threshold: Threshold, is_tumbling: bool, measure: Measure) -> Read<()> {
+    let (key, needed) = match threshold {
+        Threshold::AtLeast(bound) => ("at-least", bound),
+        Threshold::Above(bound) => ("above", bound + 1.0),
+        Threshold::AtMost(_) | Threshold::Below(_) if is_tumbling => return Ok(()),
+        Threshold::AtMost(_) => ("at-most", 0.0),
+        Threshold::Below(_) => ("below", 0.0),
+    };
+    if !threshold.is_upward() {
+        let hint =
+            "every count begins small, and a sliding window is looked at with each event: use \"window\": \"tumbling\"";
+        return Err(fields.wrong(key, hint));
+    }
+    if needed <= EVENTS_MAX as f64 {
+        return Ok(());
+    }
+    match (is_tumbling, measure) {
+        (true, Measure::Distinct) => Err(fields.wrong(key, format_args!("at most {EVENTS_MAX} values are told apart"))),
+        (true, _) => Ok(()),
+        (false, _) => {
+            let message =
+                format_args!("a sliding window keeps at most {EVENTS_MAX} events: use \"window\": \"tumbling\"");
+            Err(fields.wrong(key, message))
+        }
     }
 }
 
@@ -160,7 +180,7 @@ impl Count {
         let Some(field) = &self.field else { return Some(Measured::Event) };
         let value = seen.payload.field(field)?;
         if self.measure == Measure::Distinct {
-            let mut text = match value {
+            let text = match value {
                 Value::Null | Value::Binary(_) | Value::Structure(_) => return None,
                 // As in conditions, 2 and 2.0 are the same, and no text is a number.
                 Value::Number(number) if number.fract() == 0.0 && number.abs() < WHOLE_END => {
@@ -168,8 +188,7 @@ impl Count {
                 }
                 scalar => scalar.to_json().ok()?,
             };
-            text.truncate(text.floor_char_boundary(VALUE_BYTES_MAX));
-            return Some(Measured::Text(text));
+            return Some(Measured::Text(keys::short(text, VALUE_BYTES_MAX)));
         }
         match value {
             Value::Integer(number) => Some(Measured::Number(number as f64)),
@@ -223,10 +242,9 @@ impl Count {
         if !self.threshold.is_met(value) {
             return;
         }
-        let told = json!({
-            "first": window.events.front().map(|(at, _)| at), "last": seen.stamp, "count": window.events.len(), "value": value,
-            "event": seen.payload.to_json_lossy(),
-        });
+        let first = window.events.front().map_or(seen.stamp, |(at, _)| *at);
+        let mut told = measured_told(first, seen.stamp, window.events.len() as u64, value);
+        told.push(("event", seen.payload.clone()));
         calls.call(Some(&self.action), "matched", seen.stamp, told);
         window.events.clear();
     }
@@ -238,7 +256,7 @@ impl Count {
             _ => (seen.stamp / self.time).saturating_add(1).saturating_mul(self.time),
         };
         if window.ends != Some(ends) {
-            *window = Tumbling { ends: Some(ends), first: seen.stamp, ..Tumbling::default() };
+            *window = Tumbling { ends: Some(ends), first: seen.stamp, of: window.of, ..Tumbling::default() };
         }
         let value = if let Measured::Number(value) = measured { value } else { 0.0 };
         window.min = if window.count == 0 { value } else { window.min.min(value) };
@@ -254,12 +272,14 @@ impl Count {
             return;
         }
         window.called = true;
-        let told = json!({
-            "first": window.first, "last": seen.stamp, "count": window.count, "value": value,
-            "event": seen.payload.to_json_lossy(),
-        });
+        let mut told = measured_told(window.first, seen.stamp, window.count, value);
+        told.push(("event", seen.payload.clone()));
         calls.call(Some(&self.action), "matched", seen.stamp, told);
     }
+}
+
+fn measured_told(first: Millis, last: Millis, count: u64, value: f64) -> Told {
+    vec![("first", whole(first)), ("last", whole(last)), ("count", whole(count)), ("value", number(value))]
 }
 
 impl Rules for Count {
@@ -268,7 +288,19 @@ impl Rules for Count {
     }
 
     fn begin(&self, _at: Millis, _is_keyed: bool) -> Unit {
-        if self.is_tumbling { Unit::Tumbling(Tumbling::default()) } else { Unit::Sliding(Sliding::default()) }
+        if self.is_tumbling {
+            Unit::Tumbling(Tumbling { of: self.measure, ..Tumbling::default() })
+        } else {
+            Unit::Sliding(Sliding { of: self.measure, ..Sliding::default() })
+        }
+    }
+
+    fn fits(&self, unit: &Unit) -> bool {
+        match unit {
+            Unit::Tumbling(window) => self.is_tumbling && window.of == self.measure,
+            Unit::Sliding(window) => !self.is_tumbling && window.of == self.measure,
+            _ => false,
+        }
     }
 
     fn observe(&self, unit: &mut Unit, seen: &Seen<'_>, _zone: &Zone, calls: &mut Calls) {
@@ -295,14 +327,16 @@ impl Rules for Count {
     fn tick(&self, unit: &mut Unit, at: Millis, _zone: &Zone, calls: &mut Calls) {
         match unit {
             Unit::Sliding(window) => window.events.clear(),
-            Unit::Tumbling(window) if self.threshold.is_upward() || window.is_judged => *window = Tumbling::default(),
+            Unit::Tumbling(window) if self.threshold.is_upward() || window.is_judged => {
+                *window = Tumbling { of: window.of, ..Tumbling::default() };
+            }
             Unit::Tumbling(window) => {
                 let value = self.of_tumbling(window);
                 if self.threshold.is_met(value) {
-                    let told = json!({ "first": window.first, "last": at, "count": window.count, "value": value });
+                    let told = measured_told(window.first, at, window.count, value);
                     calls.call(Some(&self.action), "matched", at, told);
                 }
-                *window = Tumbling { ends: window.ends, is_judged: true, ..Tumbling::default() };
+                *window = Tumbling { ends: window.ends, is_judged: true, of: window.of, ..Tumbling::default() };
             }
             _ => {}
         }

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value as Json, json};
 
-use super::{Calls, Fields, Known, OneOf, Read, Rules, Seen, Unit};
+use super::{Calls, Fields, Known, OneOf, Read, Rules, Seen, Unit, maybe, whole};
 use crate::{model::Millis, schedule::Zone};
 
 /// When the latest event was accepted.
@@ -66,12 +66,16 @@ impl Rules for Lookback {
         Unit::Past(Past::default())
     }
 
+    fn fits(&self, unit: &Unit) -> bool {
+        matches!(unit, Unit::Past(_))
+    }
+
     fn observe(&self, unit: &mut Unit, seen: &Seen<'_>, _zone: &Zone, calls: &mut Calls) {
         let Unit::Past(past) = unit else { return };
         // An event is not before itself.
         if self.of.is_met(seen.name, seen.payload) {
             let before = past.last.filter(|last| seen.stamp.saturating_sub(*last) <= self.within);
-            let told = json!({ "first": before, "last": seen.stamp, "event": seen.payload.to_json_lossy() });
+            let told = vec![("first", maybe(before)), ("last", whole(seen.stamp)), ("event", seen.payload.clone())];
             match before {
                 Some(_) => calls.call(self.action.as_ref(), "matched", seen.stamp, told),
                 None => calls.call(self.otherwise.as_ref(), "unmatched", seen.stamp, told),
@@ -116,6 +120,10 @@ impl Rules for History {
 
     fn begin(&self, _at: Millis, _is_keyed: bool) -> Unit {
         Unit::Past(Past::default())
+    }
+
+    fn fits(&self, unit: &Unit) -> bool {
+        matches!(unit, Unit::Past(_))
     }
 
     fn observe(&self, unit: &mut Unit, seen: &Seen<'_>, _zone: &Zone, _calls: &mut Calls) {

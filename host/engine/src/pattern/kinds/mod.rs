@@ -13,8 +13,10 @@ mod within;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    Calls, KINDS, Rules, Seen,
+    KINDS, Rules, Seen,
+    calls::{Calls, Told, array, maybe, number, whole},
     condition::{Condition, OneOf},
+    keys,
     spec::{Fields, Read, SpecError},
 };
 

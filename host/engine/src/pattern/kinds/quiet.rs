@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value as Json, json};
 
-use super::{Calls, Fields, Known, OneOf, Read, Rules, Seen, Unit};
+use super::{Calls, Fields, Known, OneOf, Read, Rules, Seen, Unit, array, whole};
 use crate::{
     model::{Millis, Value},
     schedule::Zone,
@@ -78,6 +78,10 @@ pub(super) mod debounce {
             Unit::Debounce(Restless::default())
         }
 
+        fn fits(&self, unit: &Unit) -> bool {
+            matches!(unit, Unit::Debounce(_))
+        }
+
         fn observe(&self, unit: &mut Unit, seen: &Seen<'_>, _zone: &Zone, _calls: &mut Calls) {
             let Unit::Debounce(restless) = unit else { return };
             if self.of.is_met(seen.name, seen.payload) {
@@ -97,7 +101,7 @@ pub(super) mod debounce {
         fn tick(&self, unit: &mut Unit, at: Millis, _zone: &Zone, calls: &mut Calls) {
             let Unit::Debounce(restless) = unit else { return };
             let Restless { first, last, count, event } = std::mem::take(restless);
-            let told = json!({ "first": first, "last": last, "count": count, "event": event.to_json_lossy() });
+            let told = vec![("first", whole(first)), ("last", whole(last)), ("count", whole(count)), ("event", event)];
             calls.call(Some(&self.action), "quiet", at, told);
         }
 
@@ -143,6 +147,10 @@ pub(super) mod throttle {
             Unit::Throttle(Throttled::default())
         }
 
+        fn fits(&self, unit: &Unit) -> bool {
+            matches!(unit, Unit::Throttle(_))
+        }
+
         fn observe(&self, unit: &mut Unit, seen: &Seen<'_>, _zone: &Zone, calls: &mut Calls) {
             let Unit::Throttle(throttled) = unit else { return };
             if !self.of.is_met(seen.name, seen.payload) {
@@ -155,7 +163,7 @@ pub(super) mod throttle {
                 }
                 return;
             }
-            let told = json!({ "kept-back": throttled.kept_back, "event": seen.payload.to_json_lossy() });
+            let told = vec![("kept-back", whole(throttled.kept_back)), ("event", seen.payload.clone())];
             calls.call(Some(&self.action), "passed", seen.stamp, told);
             *throttled = Throttled { called: Some(seen.stamp), ..Throttled::default() };
         }
@@ -170,7 +178,7 @@ pub(super) mod throttle {
             let Unit::Throttle(throttled) = unit else { return };
             let Throttled { kept_back, event, .. } = std::mem::take(throttled);
             if self.trailing && kept_back > 0 {
-                let told = json!({ "kept-back": kept_back, "event": event.to_json_lossy() });
+                let told = vec![("kept-back", whole(kept_back)), ("event", event)];
                 calls.call(Some(&self.action), "trailing", at, told);
                 throttled.called = Some(at);
             }
@@ -212,9 +220,9 @@ pub(super) mod batch {
     impl Batch {
         fn call(&self, items: &mut Items, outcome: &'static str, at: Millis, calls: &mut Calls) {
             let Items { first, last, events, .. } = std::mem::take(items);
-            let count = events.len();
-            let events: Vec<Json> = events.iter().map(Value::to_json_lossy).collect();
-            let told = json!({ "first": first, "last": last, "count": count, "events": events });
+            let count = whole(events.len() as u64);
+            let told =
+                vec![("first", whole(first)), ("last", whole(last)), ("count", count), ("events", array(&events))];
             calls.call(Some(&self.action), outcome, at, told);
         }
     }
@@ -228,6 +236,10 @@ pub(super) mod batch {
             Unit::Batch(Items::default())
         }
 
+        fn fits(&self, unit: &Unit) -> bool {
+            matches!(unit, Unit::Batch(_))
+        }
+
         fn observe(&self, unit: &mut Unit, seen: &Seen<'_>, _zone: &Zone, calls: &mut Calls) {
             let Unit::Batch(items) = unit else { return };
             if !self.of.is_met(seen.name, seen.payload) {
@@ -239,12 +251,10 @@ pub(super) mod batch {
             if items.events.is_empty() {
                 items.first = seen.stamp;
             }
+            (items.last, items.bytes) = (seen.stamp, items.bytes + seen.payload.size());
+            items.events.push(seen.payload.clone());
             // One that fills a batch alone is not kept.
-            let is_kept = seen.payload.size() <= BATCH_BYTES_MAX;
-            let event = if is_kept { seen.payload.clone() } else { Value::Null };
-            (items.last, items.bytes) = (seen.stamp, items.bytes + event.size());
-            items.events.push(event);
-            if items.events.len() as u64 >= self.size {
+            if items.events.len() as u64 >= self.size || items.bytes > BATCH_BYTES_MAX {
                 self.call(items, "full", seen.stamp, calls);
             }
         }

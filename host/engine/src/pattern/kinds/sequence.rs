@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value as Json, json};
 
-use super::{Calls, Condition, Fields, Known, Read, Rules, Seen, Unit};
+use super::{Calls, Condition, Fields, Known, Read, Rules, Seen, Unit, whole};
 use crate::{model::Millis, schedule::Zone};
 
 /// For each step but the last: the latest beginning from which it was reached. A later beginning lasts longer than any earlier one,
@@ -42,10 +42,12 @@ impl Rules for Sequence {
         Unit::Sequence(Starts(vec![None; self.steps.len() - 1]))
     }
 
+    fn fits(&self, unit: &Unit) -> bool {
+        matches!(unit, Unit::Sequence(Starts(starts)) if starts.len() == self.steps.len() - 1)
+    }
+
     fn observe(&self, unit: &mut Unit, seen: &Seen<'_>, _zone: &Zone, calls: &mut Calls) {
         let Unit::Sequence(Starts(starts)) = unit else { return };
-        // Under another spec there may be other steps.
-        starts.resize(self.steps.len() - 1, None);
         // From the last step on: an event takes each beginning one step further only.
         for (place, step) in self.steps.iter().enumerate().rev() {
             let before = place.checked_sub(1).map(|before| starts[before]);
@@ -56,7 +58,8 @@ impl Rules for Sequence {
             };
             match (start, starts.get_mut(place)) {
                 (Some(start), None) => {
-                    let told = json!({ "first": start, "last": seen.stamp, "event": seen.payload.to_json_lossy() });
+                    let told =
+                        vec![("first", whole(start)), ("last", whole(seen.stamp)), ("event", seen.payload.clone())];
                     calls.call(Some(&self.action), "matched", seen.stamp, told);
                     starts.fill(None);
                     return;

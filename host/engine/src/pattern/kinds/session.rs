@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value as Json, json};
 
-use super::{Calls, Fields, Known, OneOf, Read, Rules, Seen, Unit};
+use super::{Calls, Fields, Known, OneOf, Read, Rules, Seen, Unit, whole};
 use crate::{model::Millis, schedule::Zone};
 
 /// A session that goes on, or none.
@@ -37,6 +37,10 @@ impl Rules for Rule {
         Unit::Session(Session::default())
     }
 
+    fn fits(&self, unit: &Unit) -> bool {
+        matches!(unit, Unit::Session(_))
+    }
+
     fn observe(&self, unit: &mut Unit, seen: &Seen<'_>, _zone: &Zone, _calls: &mut Calls) {
         let Unit::Session(session) = unit else { return };
         if self.of.is_met(seen.name, seen.payload) {
@@ -53,7 +57,12 @@ impl Rules for Rule {
     fn tick(&self, unit: &mut Unit, at: Millis, _zone: &Zone, calls: &mut Calls) {
         let Unit::Session(session) = unit else { return };
         let Session { first, last, count } = std::mem::take(session);
-        let told = json!({ "first": first, "last": last, "count": count, "duration": last - first });
+        let told = vec![
+            ("first", whole(first)),
+            ("last", whole(last)),
+            ("count", whole(count)),
+            ("duration", whole(last - first)),
+        ];
         calls.call(Some(&self.action), "ended", at, told);
     }
 

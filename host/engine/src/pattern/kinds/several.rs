@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value as Json, json};
 
-use super::{Calls, Condition, Fields, Known, Read, Rules, Seen, Unit};
+use super::{Calls, Condition, Fields, Known, Read, Rules, Seen, Unit, whole};
 use crate::{model::Millis, schedule::Zone};
 
 /// When the wait for the first began.
@@ -33,6 +33,9 @@ pub(super) mod any {
     pub(in super::super) fn read(fields: &mut Fields) -> Read<Known> {
         let (of, within, repeats) =
             (fields.conditions("of", 1)?, fields.optional_time("within")?, fields.flag("repeat")?);
+        if let Some(within) = within.filter(|_| repeats) {
+            fields.check_repeated("within", within)?;
+        }
         let (action, otherwise) = (fields.action("action")?, fields.optional_action("else")?);
         if otherwise.is_some() && within.is_none() {
             return Err(fields.wrong("else", "without a `within` it never comes to that"));
@@ -51,15 +54,23 @@ pub(super) mod any {
             Unit::Any(Began { at, is_over: false })
         }
 
+        fn fits(&self, unit: &Unit) -> bool {
+            matches!(unit, Unit::Any(_))
+        }
+
         fn observe(&self, unit: &mut Unit, seen: &Seen<'_>, _zone: &Zone, calls: &mut Calls) {
             let Unit::Any(began) = unit else { return };
             let Some(which) = self.of.iter().position(|one| one.is_met(seen.name, seen.payload)) else { return };
             if began.is_over {
                 return;
             }
-            let told = json!({
-                "first": began.at, "last": seen.stamp, "which": which, "name": seen.name, "event": seen.payload.to_json_lossy(),
-            });
+            let told = vec![
+                ("first", whole(began.at)),
+                ("last", whole(seen.stamp)),
+                ("which", whole(which as u64)),
+                ("name", seen.name.into()),
+                ("event", seen.payload.clone()),
+            ];
             calls.call(Some(&self.action), "matched", seen.stamp, told);
             *began = Began { at: seen.stamp, is_over: false };
         }
@@ -71,7 +82,7 @@ pub(super) mod any {
 
         fn tick(&self, unit: &mut Unit, at: Millis, _zone: &Zone, calls: &mut Calls) {
             let Unit::Any(began) = unit else { return };
-            calls.call(self.otherwise.as_ref(), "expired", at, json!({ "first": began.at, "last": at }));
+            calls.call(self.otherwise.as_ref(), "expired", at, vec![("first", whole(began.at)), ("last", whole(at))]);
             *began = Began { at, is_over: !self.repeats };
         }
 
@@ -125,10 +136,12 @@ pub(super) mod all {
             Unit::All(Latest(vec![None; self.of.len()]))
         }
 
+        fn fits(&self, unit: &Unit) -> bool {
+            matches!(unit, Unit::All(Latest(latest)) if latest.len() == self.of.len())
+        }
+
         fn observe(&self, unit: &mut Unit, seen: &Seen<'_>, _zone: &Zone, calls: &mut Calls) {
             let Unit::All(Latest(latest)) = unit else { return };
-            // Under another spec there may be others.
-            latest.resize(self.of.len(), None);
             for (one, latest) in self.of.iter().zip(latest.iter_mut()) {
                 if one.is_met(seen.name, seen.payload) {
                     *latest = Some(seen.stamp);
@@ -136,7 +149,7 @@ pub(super) mod all {
             }
             let first = latest.iter().copied().collect::<Option<Vec<Millis>>>().and_then(|all| all.into_iter().min());
             if let Some(first) = first.filter(|first| seen.stamp.saturating_sub(*first) <= self.within) {
-                let told = json!({ "first": first, "last": seen.stamp, "event": seen.payload.to_json_lossy() });
+                let told = vec![("first", whole(first)), ("last", whole(seen.stamp)), ("event", seen.payload.clone())];
                 calls.call(Some(&self.action), "matched", seen.stamp, told);
                 latest.fill(None);
             }

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value as Json, json};
 
-use super::{Calls, Fields, Known, OneOf, Read, Rules, Seen, Unit};
+use super::{Calls, Fields, Known, OneOf, Read, Rules, Seen, Told, Unit, maybe, whole};
 use crate::{
     model::Millis,
     schedule::{Zone, civil},
@@ -11,6 +11,8 @@ use crate::{
 
 /// Units that may be bridged, by grace or by freezes.
 const BRIDGED_MAX: u64 = 366;
+/// Days in a row that a zone may have skipped: none has skipped more than one.
+const SKIPPED_MAX: u64 = 2;
 
 /// A streak. Units are numbered: days from 1970-01-01, weeks from the Monday before that, months from January 1970.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
@@ -26,10 +28,13 @@ pub struct Streak {
     earned: u64,
     /// When it breaks; none while there is no streak.
     breaks: Option<Millis>,
+    /// What it counts: days, weeks or months.
+    unit: Every,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 enum Every {
+    #[default]
     Day,
     Week,
     Month,
@@ -107,9 +112,11 @@ impl Rule {
     /// When a streak breaks whose last event was in this unit: at the end of the first unit that nothing bridges.
     fn breaks(&self, streak: &Streak, last: i64, zone: &Zone) -> Millis {
         let bridged = self.grace + self.left(streak);
+        // Behind the end of the calendar there are no days.
+        let end = last.saturating_add_unsigned(bridged + 1 + SKIPPED_MAX);
         let mut number = last;
         let mut without = 0;
-        while without <= bridged {
+        while without <= bridged && number < end {
             number += 1;
             let counts = self.unit != Every::Day || civil::has_day(number, zone);
             without += u64::from(counts);
@@ -117,14 +124,19 @@ impl Rule {
         self.end(number, zone)
     }
 
-    fn told(&self, streak: &Streak) -> Json {
-        json!({ "current": streak.current, "longest": streak.longest, "since": streak.since, "freezes": self.left(streak) })
+    fn told(&self, streak: &Streak) -> Told {
+        vec![
+            ("current", whole(streak.current)),
+            ("longest", whole(streak.longest)),
+            ("since", maybe(streak.since)),
+            ("freezes", whole(self.left(streak))),
+        ]
     }
 
     fn end_streak(&self, streak: &mut Streak, at: Millis, calls: &mut Calls) {
         calls.call(self.broken.as_ref(), "broken", at, self.told(streak));
-        let Streak { longest, used, earned, .. } = *streak;
-        *streak = Streak { longest, used, earned, ..Streak::default() };
+        let Streak { longest, used, earned, unit, .. } = *streak;
+        *streak = Streak { longest, used, earned, unit, ..Streak::default() };
     }
 }
 
@@ -134,7 +146,11 @@ impl Rules for Rule {
     }
 
     fn begin(&self, _at: Millis, _is_keyed: bool) -> Unit {
-        Unit::Streak(Streak::default())
+        Unit::Streak(Streak { unit: self.unit, ..Streak::default() })
+    }
+
+    fn fits(&self, unit: &Unit) -> bool {
+        matches!(unit, Unit::Streak(streak) if streak.unit == self.unit)
     }
 
     fn observe(&self, unit: &mut Unit, seen: &Seen<'_>, zone: &Zone, calls: &mut Calls) {

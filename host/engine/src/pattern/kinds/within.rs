@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value as Json, json};
 
-use super::{Calls, Fields, Known, OneOf, Read, Rules, Seen, Unit};
+use super::{Calls, Fields, Known, OneOf, Read, Rules, Seen, Unit, maybe, whole};
 use crate::{
     model::{Millis, Value},
     schedule::Zone,
@@ -58,15 +58,22 @@ impl Rules for Within {
         Unit::Within(Open::default())
     }
 
+    fn fits(&self, unit: &Unit) -> bool {
+        matches!(unit, Unit::Within(_))
+    }
+
     fn observe(&self, unit: &mut Unit, seen: &Seen<'_>, _zone: &Zone, calls: &mut Calls) {
         let Unit::Within(open) = unit else { return };
         let closes = self.expect.is_met(seen.name, seen.payload);
         if let Some(since) = open.since
             && closes
         {
-            let told = json!({
-                "first": since, "last": seen.stamp, "opened": open.by.to_json_lossy(), "event": seen.payload.to_json_lossy(),
-            });
+            let told = vec![
+                ("first", whole(since)),
+                ("last", whole(seen.stamp)),
+                ("opened", open.by.clone()),
+                ("event", seen.payload.clone()),
+            ];
             calls.call(self.action.as_ref(), "matched", seen.stamp, told);
             *open = Open::default();
         } else if open.since.is_some() && !self.restart {
@@ -85,7 +92,7 @@ impl Rules for Within {
 
     fn tick(&self, unit: &mut Unit, at: Millis, _zone: &Zone, calls: &mut Calls) {
         let Unit::Within(open) = unit else { return };
-        let told = json!({ "first": open.since, "last": at, "opened": open.by.to_json_lossy() });
+        let told = vec![("first", maybe(open.since)), ("last", whole(at)), ("opened", open.by.clone())];
         calls.call(self.otherwise.as_ref(), "expired", at, told);
         *open = Open::default();
     }
