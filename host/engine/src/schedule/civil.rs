@@ -17,10 +17,17 @@ pub const MILLIS_MAX: Millis = 253_402_128_000_000;
 
 /// A text that is no time.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{message}; hint: a time is like 2026-12-01 09:00, 2026-12-01T09:00:00+01:00 or 2026-12-01")]
+#[error("{message}; hint: {}", self.hint())]
 pub struct InvalidTime {
     /// What is wrong.
     pub message: String,
+}
+
+impl InvalidTime {
+    /// How to mend it.
+    pub fn hint(&self) -> &'static str {
+        "a time is like 2026-12-01 09:00, 2026-12-01T09:00:00+01:00 or 2026-12-01"
+    }
 }
 
 /// A time as it was written: an instant, or one that only a zone makes an instant of.

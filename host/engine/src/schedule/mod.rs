@@ -196,6 +196,11 @@ impl Schedule {
         self.clauses.missed
     }
 
+    /// The longest that a run is put off by chance; 0 for none.
+    pub fn jitter(&self) -> Millis {
+        self.clauses.jitter
+    }
+
     /// The first run strictly after `after`, counted from `anchor` (when it was started) or from the text's own `from`. `zone` is the
     /// context's, and is not used if the text fixes one. None: there is none until the text's `until`, or the year 9999. What counts runs
     /// (`count`) or is about the first one (`now`) is [`Plan`]'s.

@@ -154,15 +154,15 @@ impl Plan {
                 _ => false,
             })
         };
-        let before = self.nominal.saturating_sub(1);
-        if !has(before, n + 1) {
+        // The next run itself may lie between what the calendar gives: it may be the one at once, or have been moved.
+        if !has(self.nominal, n) {
             return None;
         }
         if let Recurrence::Exact(step) = schedule.recurrence {
-            return Some(last.saturating_sub(step.saturating_mul(n)));
+            return Some(last.saturating_sub(step.saturating_mul(n)).max(self.nominal));
         }
         // The latest time after which there still are `n`.
-        let (mut enough, mut few) = (before, last);
+        let (mut enough, mut few) = (self.nominal, last);
         while few - enough > 1 {
             let middle = enough + (few - enough) / 2;
             if has(middle, n) { enough = middle } else { few = middle }

@@ -16,10 +16,23 @@ impl Cron {
     /// # Errors
     /// What the parser says is wrong.
     pub(in crate::schedule) fn parse(text: &str) -> Result<Self, String> {
+        // The parser takes an empty item for no value; a field without any would be searched for all of time.
+        if text.split_whitespace().any(|field| field.split(',').any(str::is_empty)) {
+            return Err("a comma stands between two values".to_owned());
+        }
         let parser = CronParser::builder().seconds(Seconds::Optional).year(Year::Disallowed).build();
         let cron = parser.parse(text).map_err(|error| error.to_string())?;
+        let pattern = &cron.pattern;
+        if [&pattern.seconds, &pattern.minutes, &pattern.hours, &pattern.months].iter().any(|it| it.values().is_empty())
+        {
+            return Err("a field has no value".to_owned());
+        }
         let hourly = cron.pattern.hours.values().len() == 24;
-        Ok(Self { cron, hourly })
+        let cron = Self { cron, hourly };
+        match cron.at_or_after(0) {
+            Some(_) => Ok(cron),
+            None => Err("no day is like that".to_owned()),
+        }
     }
 
     pub(super) fn at_or_after(&self, from: i64) -> Option<i64> {

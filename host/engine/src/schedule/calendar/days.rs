@@ -3,7 +3,7 @@
 use jiff::civil::Date;
 
 use super::{
-    super::civil::{MILLIS_MAX, MS_PER_DAY, datetime, millis_of},
+    super::civil::{MILLIS_MAX, MS_PER_DAY, datetime},
     Found,
 };
 
@@ -205,8 +205,9 @@ impl Day {
     }
 }
 
+/// Civil milliseconds; unlike a timestamp's, the range of dates is never left.
 fn start_of(date: Date) -> i64 {
-    millis_of(date.to_datetime(jiff::civil::Time::midnight()))
+    days_between(Date::constant(1970, 1, 1), date) * MS_PER_DAY
 }
 
 /// None: past the end of the time that is reckoned with.
@@ -216,5 +217,5 @@ fn plus_days(date: Date, days: i64) -> Option<Date> {
 }
 
 fn days_between(from: Date, to: Date) -> i64 {
-    (start_of(to) - start_of(from)) / MS_PER_DAY
+    to.duration_since(from).as_hours() / 24
 }

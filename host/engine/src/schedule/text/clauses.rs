@@ -163,8 +163,10 @@ fn clause(schedule: &mut Schedule, ends: &mut Ends, key: &str, at: usize, value:
 }
 
 fn time(value: Piece<'_>) -> Parsed<Written> {
-    let hint = "a time is like 2026-12-01 09:00, 2026-12-01T09:00:00+01:00 or 2026-12-01";
-    civil::written(value.text).map_err(|wrong| Wrong::new(value.at, wrong.message, hint))
+    civil::written(value.text).map_err(|wrong| {
+        let hint = wrong.hint();
+        Wrong::new(value.at, wrong.message, hint)
+    })
 }
 
 fn missed(value: &str) -> Option<Missed> {
