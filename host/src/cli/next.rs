@@ -20,26 +20,21 @@ pub(crate) struct Args {
     #[arg(long, value_name = "TIME")]
     from: Option<String>,
     /// How many runs.
-    #[arg(short, default_value_t = 10)]
-    n: usize,
+    #[arg(short, default_value_t = 10, value_parser = clap::value_parser!(u16).range(1..=10_000))]
+    n: u16,
 }
 
 pub(crate) fn run(args: &Args, printer: &Printer) -> Outcome {
     let zone = Zone::parse(&args.tz)
         .map_err(|error| Refused::usage(&format!("--tz: no time zone is called {:?}", error.name), &error.hint()))?;
     let from = match &args.from {
-        Some(text) => civil::read(text, &zone).map_err(|error| {
-            Refused::usage(
-                &format!("--from: {}", error.message),
-                "a time is like 2026-12-01 09:00 or 2026-12-01T09:00:00Z",
-            )
-        })?,
+        Some(text) => civil::read(text, &zone)
+            .map_err(|error| Refused::usage(&format!("--from: {}", error.message), error.hint()))?,
         None => SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_millis() as u64),
     };
-    let schedule = Schedule::parse(&args.schedule)
-        .map_err(|error| Refused::usage(&error.to_string(), "docs/schedules.md has the forms"))?;
+    let schedule = Schedule::parse(&args.schedule).map_err(|error| Refused::usage(&error.pointed(), error.hint()))?;
     let shown = schedule.zone().unwrap_or(&zone);
-    let runs = upcoming(&schedule, from, &zone, args.n);
+    let runs = upcoming(&schedule, from, &zone, usize::from(args.n));
     for Upcoming { at, why } in &runs {
         if printer.is_json() {
             let why = why.map(|why| json!({ "code": why.code(), "text": why.to_string() }));
@@ -50,8 +45,11 @@ pub(crate) fn run(args: &Args, printer: &Printer) -> Outcome {
             printer.line(&format!("{} {shown}{why}", civil::show(*at, shown)));
         }
     }
-    if runs.len() < args.n {
+    if runs.len() < usize::from(args.n) {
         printer.say(if runs.is_empty() { "it has no run" } else { "that is all" });
+    }
+    if schedule.jitter() > 0 && !runs.is_empty() {
+        printer.say(&format!("each up to {} later, by chance (jitter)", civil::show_duration(schedule.jitter())));
     }
     Ok(())
 }

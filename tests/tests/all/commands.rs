@@ -78,6 +78,33 @@ fn help() {
     insta::assert_snapshot!("help", text);
 }
 
+#[test]
+fn the_next_runs_of_a_schedule() {
+    let folder = tempfile::tempdir().unwrap();
+    let setup = Setup::new(crate::EXE, folder.path(), &[]);
+    let mut text = String::new();
+    for args in [
+        &["--help"][..],
+        &["every day at 02:30", "--tz", "Europe/Berlin", "--from", "2026-03-27 12:00", "-n", "3"],
+        &["*/30 2 * * *; fold both", "--tz", "Europe/Berlin", "--from", "2026-10-25", "-n", "4"],
+        &["every month on the 31st at 9:00; zone Asia/Kathmandu", "--from", "2026-01-31T12:00:00Z", "-n", "2"],
+        &["every 3 days; now; count 2; jitter 5 minutes", "--from", "2026-12-01 09:00"],
+        &["every day; until 2026-01-01", "--from", "2026-12-01"],
+        &["every day at 02:30", "--tz", "Europe/Berlin", "--from", "2026-03-28", "-n", "2", "--format", "json"],
+        &["evry 3 days at 09:00"],
+        &["every day at 25:00; zone Europe/Berlin"],
+        &["0 9 * * MOO"],
+        &["every day; zone Europe/Berln", "--format", "json"],
+        &["every day", "--tz", "Berlin"],
+        &["every day", "--from", "tomorrow"],
+        &["every day", "-n", "0"],
+    ] {
+        let args = [&["next"][..], args].concat();
+        text.push_str(&transcript(&args, &setup.command().args(&args).output().unwrap()));
+    }
+    insta::assert_snapshot!("next", text);
+}
+
 /// A step of a session: a command that is run once, or one that is run until it prints a text, since events are processed after they
 /// were accepted.
 enum Step {

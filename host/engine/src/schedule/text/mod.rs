@@ -118,6 +118,10 @@ fn cron(piece: Piece<'_>) -> Parsed<Cron> {
                 hint,
             ));
         }
+        // The one usual name that the parser does not have.
+        if lower == "midnight" {
+            return Cron::parse("@daily").map_err(|message| Wrong::new(piece.at, message, CRON));
+        }
     }
     Cron::parse(piece.text).map_err(|message| {
         // The field that is wrong is the one that is wrong among stars.

@@ -214,7 +214,9 @@ fn exact(tokens: &mut Tokens, at: usize) -> Parsed<Option<Counted>> {
     }
     let millis = duration::parse(length.trim_end()).map_err(|wrong| {
         let place = places.get(wrong.at).copied().unwrap_or(begin);
-        Wrong::new(place, wrong.message, UNITS)
+        let word: String = length.chars().skip(wrong.at).take_while(|c| c.is_alphabetic()).collect();
+        let hint = nearest(&word).map_or_else(|| UNITS.to_owned(), |near| format!("did you mean {near:?}?"));
+        Wrong::new(place, wrong.message, hint)
     })?;
     if millis < EXACT_MS_MIN {
         return Err(Wrong::new(
