@@ -133,9 +133,11 @@ fn cron(piece: Piece<'_>) -> Parsed<Cron> {
                 Cron::parse(&alone.join(" ")).is_err()
             })
         });
+        // Of what the parser says, the kind of its error is nothing to the reader.
+        let said = message.rsplit(": ").next().unwrap_or(&message);
         match wrong.flatten() {
             Some((_, field)) => {
-                Wrong::new(field.at, format!("{:?} is no field of cron here: {message}", field.text), CRON)
+                Wrong::new(field.at, format!("{:?} is no field of cron here: {said}", field.text), CRON)
             }
             None if [5, 6].contains(&fields.len()) => Wrong::new(piece.at, message, CRON),
             None => Wrong::new(
