@@ -1,6 +1,6 @@
 //! What is stored under the keys, beyond variables: small MessagePack records. Fields are only ever added at the end, with a default.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, sync::Arc};
 
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
@@ -85,8 +85,9 @@ pub struct Timer {
     pub action: String,
     /// When it is due.
     pub due: Millis,
-    /// The payload that the action gets.
-    pub payload: Value,
+    /// The payload that the action gets. Shared: each run of the instance sees all of its timers.
+    #[serde(serialize_with = "shared::serialize", deserialize_with = "shared::deserialize")]
+    pub payload: Arc<Value>,
     /// The id of the event that set it; the id of its own event derives from it.
     pub set_by: String,
     /// Its place among timers of the same due time.
@@ -99,8 +100,29 @@ pub struct Timer {
 impl Timer {
     /// It, as an action sees it.
     pub fn seen(&self) -> TimerSet {
-        let Self { action, due, payload, recurrence, .. } = self.clone();
-        TimerSet { action, due, payload, recurrence }
+        TimerSet {
+            action: self.action.clone(),
+            due: self.due,
+            payload: Arc::clone(&self.payload),
+            recurrence: self.recurrence.clone(),
+        }
+    }
+}
+
+/// A shared value is stored as the value itself.
+mod shared {
+    use std::sync::Arc;
+
+    use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+    use crate::model::Value;
+
+    pub(super) fn serialize<S: Serializer>(value: &Arc<Value>, serializer: S) -> Result<S::Ok, S::Error> {
+        value.as_ref().serialize(serializer)
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Arc<Value>, D::Error> {
+        Value::deserialize(deserializer).map(Arc::new)
     }
 }
 

@@ -177,7 +177,7 @@ pub(crate) fn set_recurrence(name: &str, action: &str, schedule: &str, payload: 
 }
 
 pub(crate) fn timer_payload(name: &str) -> Option<Value> {
-    with(|run| run.timer(name).map(|timer| timer.payload.clone())).map(Into::into)
+    with(|run| run.timer(name).map(|timer| timer.payload.as_ref().clone())).map(Into::into)
 }
 
 pub(crate) fn timer_schedule(name: &str) -> Option<String> {

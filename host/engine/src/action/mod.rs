@@ -171,7 +171,7 @@ pub struct TimerSet {
     /// When it is due.
     pub due: Millis,
     /// The payload that the action gets.
-    pub payload: Value,
+    pub payload: Arc<Value>,
     /// How it comes again, if it does.
     pub recurrence: Option<Recurrence>,
 }

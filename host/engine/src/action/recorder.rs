@@ -1,6 +1,6 @@
 //! The host functions' meaning: reads see the run's own writes, writes only record, misuse is refused with a code.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, sync::Arc};
 
 use super::{Changes, Effect, Invocation, Level, LogLine, Refusal, Seed, TimerSet, plans};
 use crate::{
@@ -169,7 +169,7 @@ impl Recorder {
             let max = self.limits.timer_ahead_ms_max;
             return Err(refuse("out-of-range", format!("a timer lies at most {max} ms ahead, this one {ahead}")));
         }
-        let payload = self.take(payload.into())?;
+        let payload = Arc::new(self.take(payload.into())?);
         // The past is now: a timer never fires before the event that set it.
         let due = due.max(self.invocation.accepted_at);
         self.put_timer(name, TimerSet { action: action.to_owned(), due, payload, recurrence: None })
@@ -185,7 +185,7 @@ impl Recorder {
     ) -> Recorded<()> {
         self.check_timer("timers.every", name, action)?;
         let parsed = plans::schedule(schedule).map_err(|message| refuse("invalid-schedule", message))?;
-        let payload = self.take(payload.into())?;
+        let payload = Arc::new(self.take(payload.into())?);
         let (start, zone) = (self.invocation.accepted_at, self.zone());
         match plans::begin(&parsed, &self.invocation.instance, name, start, zone) {
             Some(recurrence) => {

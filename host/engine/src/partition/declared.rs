@@ -1,6 +1,6 @@
 //! What a quest declares that lives on in its instances: recurrences and patterns. They begin with an instance, and follow its code.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, sync::Arc};
 
 use super::{Partition, context::Context};
 use crate::{
@@ -95,7 +95,7 @@ impl Partition {
             instance: instance.to_owned(),
             action: every.action.clone(),
             due: plan.due(),
-            payload: crate::model::Value::Null,
+            payload: Arc::default(),
             set_by: instance.to_owned(),
             sequence,
             recurrence: Some(Recurrence { schedule: every.schedule.clone(), plan }),
@@ -122,7 +122,7 @@ impl Partition {
             Some(observer) => {
                 let mut observer = observer.clone();
                 let zone = self.zone_of(context);
-                let record = std::sync::Arc::make_mut(&mut observer.record);
+                let record = Arc::make_mut(&mut observer.record);
                 record.state = pattern::resume(spec, record.state.clone(), now);
                 pattern::rezone(spec, &mut record.state, now, &zone);
                 record.due = pattern::due(spec, &record.state);

@@ -1,5 +1,7 @@
 //! Operators' commands: made by the owner, in the partition's order.
 
+use std::sync::Arc;
+
 use super::{Happened, Happening, Partition, context::Context};
 use crate::{
     keys,
@@ -164,7 +166,7 @@ fn fired(waiting: &Waiting, quest: &str, timer: &str, taken: Timer) -> Waiting {
             instance: taken.instance,
             cause: Cause::Timer,
             name: timer.to_owned(),
-            payload: taken.payload,
+            payload: Arc::unwrap_or_clone(taken.payload),
             attempt: 1,
             missed: 0,
         },

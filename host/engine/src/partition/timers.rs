@@ -71,7 +71,7 @@ impl Partition {
                 instance: timer.instance,
                 cause: Cause::Timer,
                 name: timer_name,
-                payload: timer.payload,
+                payload: Arc::unwrap_or_clone(timer.payload),
                 attempt: 1,
                 missed,
             },

@@ -35,7 +35,7 @@ impl Runner for Timers {
         changes.variables.insert(action.to_owned(), Some(Value::Integer(count(action) + 1)));
         let timer = |action: &str, after| {
             let due = invocation.accepted_at + after;
-            Some(TimerSet { action: action.to_owned(), due, payload: Value::Null, recurrence: None })
+            Some(TimerSet { action: action.to_owned(), due, payload: Arc::default(), recurrence: None })
         };
         match action {
             "start" => _ = changes.timers.insert("t".to_owned(), timer("ring", 1_000)),

@@ -134,7 +134,8 @@ fn a_timer_is_moved_to_times_that_stores_can_sort_only() {
     let mut partition = partition(Start::default(), 1);
     let mut loaded = instance(1);
     let (id, action, set_by) = ("i".to_owned(), "x".to_owned(), "s".to_owned());
-    let timer = Timer { instance: id, action, due: 500, payload: Value::Null, set_by, sequence: 1, recurrence: None };
+    let timer =
+        Timer { instance: id, action, due: 500, payload: Arc::default(), set_by, sequence: 1, recurrence: None };
     loaded.timers.insert(("q".to_owned(), "t".to_owned()), timer);
     partition.load("a".to_owned(), loaded);
     let command = Command::TimerMove { quest: "q".to_owned(), timer: "t".to_owned(), due: u64::MAX };

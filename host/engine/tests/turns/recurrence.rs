@@ -41,7 +41,12 @@ fn behave(run: &Invocation) -> Result<Changes, Failure> {
             let schedule = Schedule::parse("every 2 hours; count 2").unwrap();
             let plan = Plan::begin(&schedule, run.accepted_at, &run.zone, "salt").unwrap();
             let recurrence = Some(Recurrence { schedule: schedule.text().to_owned(), plan: plan.clone() });
-            let set = TimerSet { action: "tick".to_owned(), due: plan.due(), payload: Value::Integer(7), recurrence };
+            let set = TimerSet {
+                action: "tick".to_owned(),
+                due: plan.due(),
+                payload: Arc::new(Value::Integer(7)),
+                recurrence,
+            };
             changes.timers.insert("mine".to_owned(), Some(set));
         }
         _ => {}

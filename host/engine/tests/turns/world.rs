@@ -77,7 +77,7 @@ pub fn count(invocation: &Invocation) -> Changes {
 }
 
 pub fn timer(name: &str, action: &str, due: Millis) -> Changes {
-    let set = TimerSet { action: action.to_owned(), due, payload: Value::Null, recurrence: None };
+    let set = TimerSet { action: action.to_owned(), due, payload: Arc::default(), recurrence: None };
     Changes { timers: BTreeMap::from([(name.to_owned(), Some(set))]), ..Changes::default() }
 }
 

@@ -84,7 +84,7 @@ impl Probe {
             "next" => self.follow(run),
             "planned" => {
                 let due = run.accepted_at + integer(&run.payload) as u64;
-                let payload = Value::Integer(due as i64);
+                let payload = Arc::new(Value::Integer(due as i64));
                 let timer = TimerSet { action: "tick".to_owned(), due, payload, recurrence: None };
                 let timers = BTreeMap::from([(run.event_id.clone(), Some(timer))]);
                 Ok(Changes { timers, ..self.follow(run)? })
