@@ -83,7 +83,7 @@ pub(crate) struct Args {
 
 pub(crate) async fn run(args: Args, printer: &Printer) -> Outcome {
     let settings = args.quests.resolve(printer)?;
-    let zone = wrong_if(Zone::parse(&args.tz).map_err(|error| error.to_string()), "--tz Europe/Berlin")?;
+    let zone = wrong_if(time::zone(&args.tz), "--tz Europe/Berlin")?;
     let speed = speed(&args.speed)?;
     let from = args.from.as_deref().map(|text| wrong_if(time::read(text, &zone), "--from \"2026-03-27 18:00\""));
     let (start, events) = events(&args, from.transpose()?, &zone, printer)?;

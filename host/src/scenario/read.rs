@@ -4,7 +4,10 @@ use std::{collections::BTreeMap, path::PathBuf};
 
 use quest_engine::{
     model::{check_context, check_event, check_name},
-    world::{BEGINNING, Zone, time::Pause},
+    world::{
+        BEGINNING, Zone,
+        time::{Pause, zone as zone_of},
+    },
 };
 use serde_json::Value as Json;
 use toml::de::{DeTable, DeValue};
@@ -73,7 +76,7 @@ fn read_common<'i>(reader: &mut Reader<'i>, table: &DeTable<'i>, outer: &Common)
     let mut common = outer.clone();
     if let Some(zone) = table.get("zone") {
         let name = reader.text("zone", zone).map(str::to_owned);
-        let zone = name.and_then(|name| reader.checked(zone, Zone::parse(&name)));
+        let zone = name.and_then(|name| reader.checked(zone, zone_of(&name)));
         common.zone = zone.unwrap_or_default();
     }
     if let Some(start) = table.get("start") {

@@ -94,7 +94,7 @@ impl Driver {
     }
 
     pub(super) fn set_zone(&mut self, name: &str) {
-        self.zone = Zone::parse(name).unwrap_or_else(|error| panic!("{error}"));
+        self.zone = time::zone(name).unwrap_or_else(|error| panic!("{error}"));
     }
 
     pub(super) fn time(&self, text: &str) -> Millis {

@@ -58,6 +58,11 @@ impl Zone {
         &self.name
     }
 
+    /// The rules that turn an instant into civil time.
+    pub(crate) fn rules(&self) -> &TimeZone {
+        &self.rules
+    }
+
     /// The offset at an instant, in milliseconds east of UTC.
     pub(super) fn offset(&self, at: i64) -> i64 {
         i64::from(self.rules.to_offset(timestamp(at)).seconds()) * 1000
@@ -111,6 +116,13 @@ const CHANGES_MAX: usize = 64;
 /// An instant of Unix milliseconds; one out of range is moved to the range's end.
 pub(super) fn timestamp(millis: i64) -> Timestamp {
     Timestamp::from_millisecond(millis).unwrap_or(if millis < 0 { Timestamp::MIN } else { Timestamp::MAX })
+}
+
+/// UTC.
+impl Default for Zone {
+    fn default() -> Self {
+        Self::utc()
+    }
 }
 
 impl PartialEq for Zone {

@@ -1,76 +1,19 @@
-//! Times as people write them: civil, in a zone. The zones are those of the tz database that is compiled in, so that all machines agree.
+//! Times as people write them in tests: civil, in a zone.
 //!
 //! Must not know: what happens at a time.
 
-use std::fmt;
+use jiff::{Span, Timestamp, civil::DateTime};
 
-use jiff::{
-    Span, Timestamp,
-    civil::DateTime,
-    tz::{TimeZone, TimeZoneDatabase},
-};
+pub use crate::schedule::Zone;
 
 use crate::model::Millis;
 
-/// Names that differ by more than this many letters are no slip of the pen.
-const SLIPS: usize = 3;
-
-/// A time zone of the tz database, e.g. `Europe/Berlin`.
-#[derive(Clone, PartialEq, Eq)]
-pub struct Zone(TimeZone);
-
-/// A text that names no zone.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("there is no time zone {name:?}{near}")]
-pub struct UnknownZone {
-    /// The text.
-    pub name: String,
-    near: String,
-}
-
-impl Zone {
-    /// The zone of a name.
-    pub fn parse(name: &str) -> Result<Self, UnknownZone> {
-        if name == "UTC" {
-            return Ok(Self::utc());
-        }
-        let database = TimeZoneDatabase::bundled();
-        database.get(name).map(Self).map_err(|_| {
-            let known = database.available().map(|known| known.to_string());
-            let nearest = known.map(|known| (strsim::levenshtein(&known, name), known)).min();
-            let near = nearest.filter(|(distance, _)| *distance <= SLIPS);
-            let near = near.map_or(String::new(), |(_, known)| format!(" (did you mean {known}?)"));
-            UnknownZone { name: name.to_owned(), near }
-        })
-    }
-
-    /// Coordinated Universal Time.
-    pub fn utc() -> Self {
-        Self(TimeZone::UTC)
-    }
-
-    /// Its name.
-    pub fn name(&self) -> &str {
-        self.0.iana_name().unwrap_or("UTC")
-    }
-}
-
-impl Default for Zone {
-    fn default() -> Self {
-        Self::utc()
-    }
-}
-
-impl fmt::Display for Zone {
-    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        out.write_str(self.name())
-    }
-}
-
-impl fmt::Debug for Zone {
-    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        out.write_str(self.name())
-    }
+/// The zone of a name. Fails with a text for people.
+pub fn zone(name: &str) -> Result<Zone, String> {
+    Zone::parse(name).map_err(|unknown| {
+        let near = unknown.near.map_or(String::new(), |near| format!(" (did you mean {near}?)"));
+        format!("there is no time zone {:?}{near}", unknown.name)
+    })
 }
 
 /// Reads a civil time of a zone (`2026-03-27 18:00`, or a date alone for its midnight), RFC 3339 (`2026-03-27T18:00:00+01:00`), or Unix
@@ -88,7 +31,7 @@ pub fn read(text: &str, zone: &Zone) -> Result<Millis, String> {
         Err(_) => {
             let wrong = || format!("{text:?} is no time; a time is like 2026-03-27 18:00, or 2026-03-27T18:00:00Z");
             let civil: DateTime = text.parse().map_err(|_| wrong())?;
-            civil.to_zoned_datetime(zone.0.clone()).map_err(|error| format!("{text:?}: {error}"))?.timestamp()
+            civil.to_zoned_datetime(zone.rules().clone()).map_err(|error| format!("{text:?}: {error}"))?.timestamp()
         }
     };
     Millis::try_from(timestamp.as_millisecond()).map_err(|_| format!("{text:?} is before 1970"))
@@ -99,8 +42,8 @@ pub fn show(time: Millis, zone: &Zone) -> String {
     let timestamp = i64::try_from(time).ok().and_then(|time| Timestamp::from_millisecond(time).ok());
     // Beyond the year 9999 there is no calendar.
     let Some(timestamp) = timestamp else { return time.to_string() };
-    let zoned = timestamp.to_zoned_datetime(zone.0.clone());
-    let is_twice = zone.0.to_ambiguous_timestamp(zoned.datetime()).is_ambiguous();
+    let zoned = timestamp.to_zoned_datetime(zone.rules().clone());
+    let is_twice = zone.rules().to_ambiguous_timestamp(zoned.datetime()).is_ambiguous();
     zoned.strftime(if is_twice { "%Y-%m-%d %H:%M:%S%.f%:z" } else { "%Y-%m-%d %H:%M:%S%.f" }).to_string()
 }
 
@@ -123,7 +66,7 @@ impl Pause {
     /// clock. None past the calendar's end.
     pub fn after(&self, time: Millis, zone: &Zone) -> Option<Millis> {
         let timestamp = Timestamp::from_millisecond(i64::try_from(time).ok()?).ok()?;
-        let later = timestamp.to_zoned_datetime(zone.0.clone()).checked_add(self.0).ok()?;
+        let later = timestamp.to_zoned_datetime(zone.rules().clone()).checked_add(self.0).ok()?;
         Millis::try_from(later.timestamp().as_millisecond()).ok()
     }
 }
@@ -133,7 +76,7 @@ mod tests {
     use super::*;
 
     fn berlin() -> Zone {
-        Zone::parse("Europe/Berlin").expect("a zone")
+        zone("Europe/Berlin").expect("a zone")
     }
 
     #[test]
@@ -180,9 +123,9 @@ mod tests {
 
     #[test]
     fn a_zone_that_is_none_is_named_with_its_neighbour() {
-        assert_eq!(Zone::parse("UTC").map(|zone| zone.to_string()), Ok("UTC".to_owned()));
-        let error = Zone::parse("Europe/Berlim").expect_err("no zone").to_string();
+        assert_eq!(zone("UTC").map(|zone| zone.to_string()), Ok("UTC".to_owned()));
+        let error = zone("Europe/Berlim").expect_err("no zone");
         assert_eq!(error, "there is no time zone \"Europe/Berlim\" (did you mean Europe/Berlin?)");
-        assert_eq!(Zone::parse("Nowhere").expect_err("no zone").to_string(), "there is no time zone \"Nowhere\"");
+        assert_eq!(zone("Nowhere").expect_err("no zone"), "there is no time zone \"Nowhere\"");
     }
 }
