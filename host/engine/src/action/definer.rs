@@ -53,11 +53,7 @@ impl Definer {
     /// Declares an action.
     pub fn action(&mut self, name: &str) -> Defined {
         self.in_quest(|quest| {
-            check_name("action", name).map_err(invalid_name)?;
-            check_handlers(quest)?;
-            if quest.queries.iter().any(|query| query == name) {
-                return Err(duplicate("query", name));
-            }
+            check_action(quest, name)?;
             quest.actions.entry(name.to_owned()).or_default();
             Ok(())
         })
@@ -67,12 +63,8 @@ impl Definer {
     pub fn on(&mut self, action: &str, event: &str) -> Defined {
         self.count_event()?;
         self.in_quest(|quest| {
-            check_name("action", action).map_err(invalid_name)?;
             check_event(event).map_err(invalid_name)?;
-            check_handlers(quest)?;
-            if quest.queries.iter().any(|query| query == action) {
-                return Err(duplicate("query", action));
-            }
+            check_action(quest, action)?;
             let events = quest.actions.entry(action.to_owned()).or_default();
             if !events.iter().any(|known| known == event) {
                 events.push(event.to_owned());
@@ -113,11 +105,7 @@ impl Definer {
         self.in_quest(|quest| {
             check_name("recurrence", name).map_err(invalid_name)?;
             plans::schedule(schedule).map_err(|message| refusal("invalid-schedule", message))?;
-            check_name("action", action).map_err(invalid_name)?;
-            check_handlers(quest)?;
-            if quest.queries.iter().any(|query| query == action) {
-                return Err(duplicate("query", action));
-            }
+            check_action(quest, action)?;
             if quest.every.contains_key(name) {
                 return Err(duplicate("recurrence", name));
             }
@@ -219,6 +207,16 @@ fn check_patterns(quest: &QuestDefinition) -> Defined {
         checked.map_err(|message| refusal("unknown-action", format!("pattern {name:?}: {message}")))?;
     }
     Ok(())
+}
+
+/// Whether the quest may have an action of that name.
+fn check_action(quest: &QuestDefinition, name: &str) -> Defined {
+    check_name("action", name).map_err(invalid_name)?;
+    check_handlers(quest)?;
+    match quest.queries.iter().any(|query| query == name) {
+        true => Err(duplicate("query", name)),
+        false => Ok(()),
+    }
 }
 
 fn check_handlers(quest: &QuestDefinition) -> Defined {
