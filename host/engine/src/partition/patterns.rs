@@ -8,14 +8,14 @@ use std::sync::Arc;
 use super::{
     Partition,
     context::{Context, Observer},
-    timers::TEXTS_KEPT,
+    timers::read_once,
 };
 use crate::{
     action::{Seed, plans},
     model::{Body, Cause, Entry, Millis},
     pattern::{self, Fire, Seen, Spec},
     planted::{self, Bug},
-    record::{Held, Pattern, Waiting},
+    record::{Pattern, Waiting},
     schedule::Zone,
 };
 
@@ -81,7 +81,8 @@ impl Partition {
         let Some(mut observer) = context.set_pattern(key.clone(), None) else { return };
         let Some(spec) = observer.spec.clone() else {
             context.set_pattern(key.clone(), Some(observer));
-            return self.wait_for_spec(context, &key.0);
+            // Nobody here knows what the deadline means.
+            return self.hold_for_code(context, &key.0, "quest-not-served", "no module serves this quest now");
         };
         let zone = self.zone_of(context);
         let record = Arc::make_mut(&mut observer.record);
@@ -194,25 +195,6 @@ impl Partition {
 
     /// A spec that was checked when it was stored; none if only a newer version of the host reads it.
     pub(super) fn spec(&mut self, text: &str) -> Option<Arc<Spec>> {
-        if let Some(known) = self.specs.get(text) {
-            return Some(Arc::clone(known));
-        }
-        let spec = plans::known_pattern(text).ok()?;
-        if self.specs.len() >= TEXTS_KEPT {
-            self.specs.clear();
-        }
-        self.specs.insert(text.to_owned(), Arc::clone(&spec));
-        Some(spec)
-    }
-
-    /// Nobody here knows what a due deadline means: the instance waits for the code that does.
-    fn wait_for_spec(&mut self, context: &mut Context, quest: &str) {
-        let Some(at) = self.progress.as_ref().map(|progress| progress.now + self.limits.unserved_wait_ms) else {
-            return;
-        };
-        context.change_record(quest, |record| {
-            let (code, message) = ("quest-not-served".to_owned(), "no module serves this quest now".to_owned());
-            record.held = Some(Held { retry_at: Some(at), attempts: 0, code, message });
-        });
+        read_once(&mut self.specs, text, |text| plans::known_pattern(text).ok())
     }
 }

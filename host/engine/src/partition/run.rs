@@ -403,13 +403,19 @@ impl Partition {
         code: &str,
         message: &str,
     ) -> Option<Invocation> {
-        let at = self.progress.as_ref()?.now + self.limits.unserved_wait_ms;
+        self.hold_for_code(context, quest, code, message);
+        context.hold(quest, waiting);
+        None
+    }
+
+    /// From now on whatever is for the instance waits, until code that may run it is looked for again.
+    pub(super) fn hold_for_code(&self, context: &mut Context, quest: &str, code: &str, message: &str) {
+        let Some(progress) = &self.progress else { return };
+        let at = progress.now + self.limits.unserved_wait_ms;
         context.change_record(quest, |record| {
             let (code, message) = (code.to_owned(), message.to_owned());
             record.held = Some(Held { retry_at: Some(at), attempts: 0, code, message });
         });
-        context.hold(quest, waiting);
-        None
     }
 }
 

@@ -1,6 +1,6 @@
 //! Timers that are due, those that come again, and the time zone that a context lives in.
 
-use std::sync::Arc;
+use std::{collections::BTreeMap, sync::Arc};
 
 use super::{Partition, context::Context};
 use crate::{
@@ -11,7 +11,7 @@ use crate::{
 };
 
 /// Schedules and patterns kept read.
-pub(super) const TEXTS_KEPT: usize = 256;
+const TEXTS_KEPT: usize = 256;
 /// Runs of a recurrence that the log tells of when it begins.
 const RUNS_TOLD: usize = 3;
 
@@ -123,15 +123,7 @@ impl Partition {
 
     /// A schedule that was checked when it was set; none if only a newer version of the host reads it.
     pub(super) fn schedule(&mut self, text: &str) -> Option<Arc<Schedule>> {
-        if let Some(known) = self.schedules.get(text) {
-            return Some(Arc::clone(known));
-        }
-        let schedule = Arc::new(plans::schedule(text).ok()?);
-        if self.schedules.len() >= TEXTS_KEPT {
-            self.schedules.clear();
-        }
-        self.schedules.insert(text.to_owned(), Arc::clone(&schedule));
-        Some(schedule)
+        read_once(&mut self.schedules, text, |text| plans::schedule(text).ok().map(Arc::new))
     }
 
     /// Counts a step that runs no quest in what a context may do in one turn.
@@ -140,4 +132,21 @@ impl Partition {
             progress.quota = progress.quota.saturating_sub(1);
         }
     }
+}
+
+/// What a text says, kept for the next time.
+pub(super) fn read_once<T>(
+    kept: &mut BTreeMap<String, Arc<T>>,
+    text: &str,
+    read: impl FnOnce(&str) -> Option<Arc<T>>,
+) -> Option<Arc<T>> {
+    if let Some(known) = kept.get(text) {
+        return Some(Arc::clone(known));
+    }
+    let new = read(text)?;
+    if kept.len() >= TEXTS_KEPT {
+        kept.clear();
+    }
+    kept.insert(text.to_owned(), Arc::clone(&new));
+    Some(new)
 }
