@@ -12,20 +12,21 @@ pub struct Past {
     last: Option<Millis>,
 }
 
+/// Remembers, and judges by it if it is a `lookback`.
 #[derive(Debug)]
-struct Lookback {
-    of: OneOf,
+struct Memory {
     after: OneOf,
     within: Millis,
+    judges: Option<Judges>,
+}
+
+/// The events that count if one of the others came before.
+#[derive(Debug)]
+struct Judges {
+    of: OneOf,
     history: Option<String>,
     action: Option<String>,
     otherwise: Option<String>,
-}
-
-#[derive(Debug)]
-struct History {
-    of: OneOf,
-    keep: Millis,
 }
 
 pub(super) fn read(fields: &mut Fields) -> Read<Known> {
@@ -36,12 +37,14 @@ pub(super) fn read(fields: &mut Fields) -> Read<Known> {
         return Err(fields.wrong("action", "it calls nothing: give it an `action`, an `else`, or both"));
     }
     let actions = vec![("action", action.clone()), ("else", otherwise.clone())];
-    let rules = Box::new(Lookback { of, after, within, history, action, otherwise });
+    let judges = Some(Judges { of, history, action, otherwise });
+    let rules = Box::new(Memory { after, within, judges });
     Ok(Known { kind: "lookback", rules, actions, takes_by: true, takes_once: true })
 }
 
 pub(super) fn read_history(fields: &mut Fields) -> Read<Known> {
-    let rules = Box::new(History { of: fields.condition("of")?, keep: fields.time("keep")? });
+    let (after, within) = (fields.condition("of")?, fields.time("keep")?);
+    let rules = Box::new(Memory { after, within, judges: None });
     Ok(Known { kind: "history", rules, actions: Vec::new(), takes_by: true, takes_once: false })
 }
 
@@ -49,17 +52,9 @@ fn last(unit: &Unit) -> Option<Millis> {
     if let Unit::Past(past) = unit { past.last } else { None }
 }
 
-fn shown(unit: &Unit) -> Map<String, Json> {
-    Map::from_iter([("last".to_owned(), json!(last(unit)))])
-}
-
-fn forget(unit: &mut Unit) {
-    *unit = Unit::Past(Past::default());
-}
-
-impl Rules for Lookback {
+impl Rules for Memory {
     fn observes(&self, event: &str) -> bool {
-        self.of.observes(event) || self.after.observes(event)
+        self.after.observes(event) || self.judges.as_ref().is_some_and(|judges| judges.of.observes(event))
     }
 
     fn begin(&self, _at: Millis, _is_keyed: bool) -> Unit {
@@ -73,12 +68,12 @@ impl Rules for Lookback {
     fn observe(&self, unit: &mut Unit, seen: &Seen<'_>, _zone: &Zone, calls: &mut Calls) {
         let Unit::Past(past) = unit else { return };
         // An event is not before itself.
-        if self.of.is_met(seen.name, seen.payload) {
+        if let Some(judges) = self.judges.as_ref().filter(|judges| judges.of.is_met(seen.name, seen.payload)) {
             let before = past.last.filter(|last| seen.stamp.saturating_sub(*last) <= self.within);
             let told = vec![("first", maybe(before)), ("last", whole(seen.stamp)), ("event", seen.payload.clone())];
             match before {
-                Some(_) => calls.call(self.action.as_ref(), "matched", seen.stamp, told),
-                None => calls.call(self.otherwise.as_ref(), "unmatched", seen.stamp, told),
+                Some(_) => calls.call(judges.action.as_ref(), "matched", seen.stamp, told),
+                None => calls.call(judges.otherwise.as_ref(), "unmatched", seen.stamp, told),
             }
         }
         if self.after.is_met(seen.name, seen.payload) {
@@ -87,11 +82,13 @@ impl Rules for Lookback {
     }
 
     fn due(&self, unit: &Unit, is_keyed: bool) -> Option<Millis> {
-        last(unit).filter(|_| is_keyed).map(|last| last.saturating_add(self.within))
+        // A history is bounded by its time also where it is only one.
+        let is_awaited = is_keyed || self.judges.is_none();
+        last(unit).filter(|_| is_awaited).map(|last| last.saturating_add(self.within))
     }
 
     fn tick(&self, unit: &mut Unit, _at: Millis, _zone: &Zone, _calls: &mut Calls) {
-        forget(unit);
+        *unit = Unit::Past(Past::default());
     }
 
     fn is_idle(&self, unit: &Unit) -> bool {
@@ -99,53 +96,16 @@ impl Rules for Lookback {
     }
 
     fn inspect(&self, unit: &Unit) -> Map<String, Json> {
-        shown(unit)
+        Map::from_iter([("last".to_owned(), json!(last(unit)))])
     }
 
     fn history(&self) -> Option<&str> {
-        self.history.as_deref()
+        self.judges.as_ref()?.history.as_deref()
     }
 
     fn seed(&self, unit: &mut Unit, history: &Unit, at: Millis) {
         let Unit::Past(past) = unit else { return };
         let known = last(history).filter(|last| at.saturating_sub(*last) <= self.within);
         past.last = past.last.max(known);
-    }
-}
-
-impl Rules for History {
-    fn observes(&self, event: &str) -> bool {
-        self.of.observes(event)
-    }
-
-    fn begin(&self, _at: Millis, _is_keyed: bool) -> Unit {
-        Unit::Past(Past::default())
-    }
-
-    fn fits(&self, unit: &Unit) -> bool {
-        matches!(unit, Unit::Past(_))
-    }
-
-    fn observe(&self, unit: &mut Unit, seen: &Seen<'_>, _zone: &Zone, _calls: &mut Calls) {
-        let Unit::Past(past) = unit else { return };
-        if self.of.is_met(seen.name, seen.payload) {
-            past.last = Some(seen.stamp);
-        }
-    }
-
-    fn due(&self, unit: &Unit, _is_keyed: bool) -> Option<Millis> {
-        last(unit).map(|last| last.saturating_add(self.keep))
-    }
-
-    fn tick(&self, unit: &mut Unit, _at: Millis, _zone: &Zone, _calls: &mut Calls) {
-        forget(unit);
-    }
-
-    fn is_idle(&self, unit: &Unit) -> bool {
-        last(unit).is_none()
-    }
-
-    fn inspect(&self, unit: &Unit) -> Map<String, Json> {
-        shown(unit)
     }
 }
