@@ -111,7 +111,7 @@ impl Partition {
         let record = Arc::make_mut(&mut observer.record);
         record.due = pattern::due(spec, &record.state);
         let instance = record.instance.clone();
-        let is_over = pattern::is_over(spec, &record.state);
+        let is_over = pattern::is_over(&record.state);
         let bytes = STEP_BYTES + record.state.size();
         context.set_pattern(key.clone(), (!is_over).then_some(observer));
         if let Some(progress) = self.progress.as_mut() {
@@ -166,7 +166,7 @@ impl Partition {
         instance: &str,
         stamp: Millis,
     ) {
-        let mut state = pattern::start(&spec, stamp, &self.zone_of(context));
+        let mut state = pattern::start(&spec, stamp);
         let remembered = spec.history().and_then(|name| context.patterns.get(&(key.0.clone(), name.to_owned())));
         if let Some(remembered) = remembered {
             pattern::seed(&spec, &mut state, &remembered.record.state);

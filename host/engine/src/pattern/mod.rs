@@ -222,8 +222,8 @@ impl State {
     }
 }
 
-/// Begins a pattern at `stamp`. The zone is the context's.
-pub fn start(spec: &Spec, stamp: Millis, _zone: &Zone) -> State {
+/// Begins a pattern at `stamp`.
+pub fn start(spec: &Spec, stamp: Millis) -> State {
     let mut units = BTreeMap::new();
     if spec.by.is_none() {
         units.insert(String::new(), Keyed::new(None, stamp, spec.rules.begin(stamp, false)));
@@ -258,7 +258,7 @@ pub fn resume(spec: &Spec, state: State, stamp: Millis) -> State {
     {
         return state;
     }
-    start(spec, stamp, &Zone::utc())
+    start(spec, stamp)
 }
 
 /// Shows it an event.
@@ -368,7 +368,7 @@ pub fn inspect(spec: &Spec, state: &State) -> Value {
 }
 
 /// Whether it has done all that it ever will: its owner removes it.
-pub fn is_over(_spec: &Spec, state: &State) -> bool {
+pub fn is_over(state: &State) -> bool {
     state.over
 }
 

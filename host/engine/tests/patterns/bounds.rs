@@ -37,7 +37,7 @@ fn floods_of_keys_are_bounded() {
     for mut spec in every_kind().into_iter().filter(takes_keys) {
         spec["keys-max"] = json!(KEYS_MAX);
         let spec = with(spec, true, false);
-        let (parsed, mut state) = (parse(&spec), pattern::start(&parse(&spec), BEGIN, &Zone::utc()));
+        let (parsed, mut state) = (parse(&spec), pattern::start(&parse(&spec), BEGIN));
         let keys = 5_000;
         for index in 0..keys {
             // Some keep whole payloads: there fewer keys have room.
@@ -93,7 +93,7 @@ fn floods_of_events_are_bounded() {
             Some("batch") => json!({ "kind": "batch", "of": "a", "size": 1_000, "action": "act" }),
             _ => spec,
         };
-        let (parsed, mut state) = (parse(&spec), pattern::start(&parse(&spec), BEGIN, &Zone::utc()));
+        let (parsed, mut state) = (parse(&spec), pattern::start(&parse(&spec), BEGIN));
         let mut most = 0;
         for index in 0..1_500u64 {
             let digits: String = format!("{index:0>70}").chars().rev().collect();

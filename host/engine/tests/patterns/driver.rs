@@ -130,7 +130,7 @@ pub struct Live {
 impl Live {
     pub fn new(spec: &Json, at: u64, zone: &Zone) -> Self {
         let spec = parse(spec);
-        let state = pattern::start(&spec, at, zone);
+        let state = pattern::start(&spec, at);
         let mut live = Self { spec, state, zone: zone.clone(), fires: Vec::new(), bytes: 0 };
         live.check();
         live
@@ -142,7 +142,7 @@ impl Live {
     }
 
     pub fn is_over(&self) -> bool {
-        pattern::is_over(&self.spec, &self.state)
+        pattern::is_over(&self.state)
     }
 
     pub fn due(&self) -> Option<u64> {

@@ -16,7 +16,7 @@ fn a_streak_ends_with_time() {
     for unit in ["day", "week", "month"] {
         let spec = parse(&json!({ "kind": "streak", "of": "a", "unit": unit, "grace": 366, "freezes": 366 }));
         for stamp in [MILLIS_MAX - 1, MILLIS_MAX, u64::MAX] {
-            let mut state = pattern::start(&spec, stamp, &utc);
+            let mut state = pattern::start(&spec, stamp);
             pattern::observe(&spec, &mut state, &Seen { name: "a", payload: &Value::Null, stamp }, &utc);
             assert!(pattern::due(&spec, &state).is_some_and(|due| due >= stamp), "{unit}");
             pattern::tick(&spec, &mut state, stamp, &utc);
@@ -33,7 +33,7 @@ fn a_state_knows_its_size() {
         json!({ "kind": "count", "of": "a", "in": "1h", "measure": "distinct", "field": "k", "at-least": 1_000, "action": "act" }),
     ];
     for spec in specs {
-        let (read, mut state) = (parse(&spec), pattern::start(&parse(&spec), 0, &Zone::utc()));
+        let (read, mut state) = (parse(&spec), pattern::start(&parse(&spec), 0));
         for stamp in 0..500 {
             let payload = json!({ "k": format!("key {stamp}"), "text": "x".repeat(100) });
             let payload = Value::from_json_value(&payload).expect("a value");

@@ -88,7 +88,7 @@ proptest! {
             let Ok(value) = Value::from_json_value(&spec) else { continue };
             match Spec::parse(&value, &|action| action != "unknown") {
                 Ok(parsed) => {
-                    let mut state = pattern::start(&parsed, BEGIN, &Zone::utc());
+                    let mut state = pattern::start(&parsed, BEGIN);
                     for at in [BEGIN, BEGIN + 1, 0, u64::MAX] {
                         observe(&parsed, &mut state, "a", &spec, at);
                         pattern::due(&parsed, &state).into_iter().for_each(|due| { pattern::tick(&parsed, &mut state, due, &Zone::utc()); });
@@ -104,7 +104,7 @@ proptest! {
         let spec = json!({ "kind": "throttle", "of": text, "per": 1, "action": "act" });
         let value = Value::from_json_value(&spec).expect("JSON");
         if let Ok(parsed) = Spec::parse(&value, &|_| true) {
-            let mut state = pattern::start(&parsed, BEGIN, &Zone::utc());
+            let mut state = pattern::start(&parsed, BEGIN);
             observe(&parsed, &mut state, "a", &payload, BEGIN);
         }
     }

@@ -66,7 +66,7 @@ pub struct Live {
 
 impl Live {
     pub fn start(spec: Spec, zone: Zone) -> Self {
-        let state = pattern::start(&spec, BEGIN, &zone);
+        let state = pattern::start(&spec, BEGIN);
         Self { spec, state, zone, fires: Vec::new(), is_stored: false, last: BEGIN }
     }
 

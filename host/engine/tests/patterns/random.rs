@@ -68,7 +68,7 @@ fn check(rule: &Rule, events: &[Event], with_by: bool, once: bool) {
     let live = Live::start(spec(&json), Zone::utc()).run(events, end);
     assert_eq!(made(&live), expected, "{json}");
     if is_single && !expected.is_empty() {
-        assert!(pattern::is_over(&live.spec, &live.state) && pattern::due(&live.spec, &live.state).is_none());
+        assert!(pattern::is_over(&live.state) && pattern::due(&live.spec, &live.state).is_none());
     }
     let mut stored = Live::start(spec(&json), Zone::utc());
     stored.is_stored = true;
@@ -202,7 +202,7 @@ proptest! {
         prop_assert!(history.fires.is_empty());
         let mut live = Live::start(spec(&json), Zone::utc());
         let begin = events.get(late).map_or(BEGIN, |event| event.stamp);
-        live.state = pattern::start(&live.spec, begin, &live.zone);
+        live.state = pattern::start(&live.spec, begin);
         pattern::seed(&live.spec, &mut live.state, &history.state);
         prop_assert_eq!(Spec::history(&live.spec), Some("past"));
         let end = BEGIN + 1_000 * UNIT;

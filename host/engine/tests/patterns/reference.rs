@@ -5,7 +5,6 @@ use std::collections::BTreeSet;
 use quest_engine::{
     model::Value,
     pattern::{self, KEYED_BYTES_MAX, KEYS_DEFAULT, KEYS_MAX, KINDS, Spec},
-    schedule::Zone,
 };
 use serde_json::Value as Json;
 
@@ -45,7 +44,7 @@ fn every_key_is_said() {
         let mut unkeyed = spec.clone();
         unkeyed.as_object_mut().expect("a map").remove("by");
         let parsed = Spec::parse(&Value::from_json_value(&unkeyed).expect("JSON"), &|_| true).expect("a spec");
-        let state = pattern::start(&parsed, 1, &Zone::utc());
+        let state = pattern::start(&parsed, 1);
         let state = pattern::inspect(&parsed, &state).to_json_value().expect("JSON");
         let keys = [&spec, &state].map(|map| map.as_object().expect("a map").keys().cloned().collect::<Vec<_>>());
         for key in keys.concat() {

@@ -364,7 +364,7 @@ proptest! {
             }
             Ok(spec) => {
                 let zone = Zone::parse("Pacific/Apia").unwrap();
-                let mut state = pattern::start(&spec, 0, &zone);
+                let mut state = pattern::start(&spec, 0);
                 for (name, n, stamp) in steps {
                     // Times far beyond what a clock may show, too.
                     let payload = Value::from_json_value(&json!({ "n": n, "k": [n] })).unwrap();

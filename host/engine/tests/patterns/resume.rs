@@ -99,7 +99,7 @@ fn what_does_not_fit_begins_anew() {
         pairs.extend(KINDS.iter().filter(|to| **to != from).map(|to| (of(from), of(to))));
     }
     for (from, to) in pairs {
-        let begun = pattern::start(&spec(&to), BEGIN + UNIT, &Zone::utc());
+        let begun = pattern::start(&spec(&to), BEGIN + UNIT);
         assert_eq!(resumed(&from, &to), begun, "{from} becomes {to}");
     }
 }
