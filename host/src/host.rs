@@ -20,7 +20,7 @@ use crate::{
     service::Service,
     settings::Settings,
     store::{self, Open, Report, Store, redis::Redis},
-    wasm::{Loaded, Problem, Registry, Runtime, RuntimeSettings},
+    wasm::{Loaded, Problem, Registry, Runtime},
 };
 
 /// How long clients' connections may take to end when the host stops.
@@ -65,8 +65,7 @@ pub async fn open_store(settings: &Settings) -> anyhow::Result<(Arc<dyn Store>, 
 
 /// A registry with all modules of `files` loaded.
 pub fn load(settings: &Settings, files: &[PathBuf]) -> anyhow::Result<(Arc<Registry>, Vec<Loaded>, Vec<Problem>)> {
-    let wasm = RuntimeSettings { cache: Some(settings.cache.clone()), ..settings.wasm.clone() };
-    let runtime = Runtime::new(wasm)?;
+    let runtime = Runtime::new(settings.runtime())?;
     if let Some(why) = runtime.fallback() {
         tracing::warn!(why, "quests run slower than they could");
     }

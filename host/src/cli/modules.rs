@@ -9,7 +9,7 @@ use super::{build, client::Refused, print::Printer};
 use crate::{
     host::modules_in,
     settings::Settings,
-    wasm::{Problem, Registry, Runtime, RuntimeSettings},
+    wasm::{Problem, Registry, Runtime},
 };
 
 /// Loads quests, and keeps the engine for the next ones.
@@ -21,8 +21,7 @@ pub(crate) struct Loader<'a> {
 
 impl<'a> Loader<'a> {
     pub(crate) fn new(settings: &Settings, no_build: bool, printer: &'a Printer) -> anyhow::Result<Self> {
-        let wasm = RuntimeSettings { cache: Some(settings.cache.clone()), ..settings.wasm.clone() };
-        let runtime = Arc::new(Runtime::new(wasm)?);
+        let runtime = Arc::new(Runtime::new(settings.runtime())?);
         Ok(Self { runtime, builds: settings.build && !no_build, printer })
     }
 

@@ -95,6 +95,13 @@ impl Default for Accepting {
     }
 }
 
+impl Settings {
+    /// How quests are run, with where their compiled code is kept.
+    pub fn runtime(&self) -> RuntimeSettings {
+        RuntimeSettings { cache: Some(self.cache.clone()), ..self.wasm.clone() }
+    }
+}
+
 impl Accepting {
     /// As the stores take them.
     pub fn bounds(&self) -> AcceptBounds {
