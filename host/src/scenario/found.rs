@@ -99,7 +99,7 @@ pub(super) fn items<R: Runner>(world: &World<R>, context: &str, kind: &str) -> V
         "dead" => {
             let own = world.dead().iter().filter(|letter| letter.entry.context == context);
             own.map(|letter| {
-                let (quest, action) = aim(&letter.entry.body);
+                let (quest, action) = letter.entry.body.aim();
                 json!({"code": letter.code, "message": letter.message, "quest": quest, "action": action,
                     "attempts": letter.attempts})
             })
@@ -131,16 +131,6 @@ fn event(caused: &Caused<'_>) -> Option<Json> {
     };
     event["by"] = json!(format!("{}.{}", caused.by.quest, caused.by.action));
     Some(event)
-}
-
-/// The quest and the action that an entry was for; empty where none is concerned.
-pub(super) fn aim(body: &Body) -> (&str, &str) {
-    match body {
-        Body::Deliver { quest, action, .. } | Body::Send { quest, action, .. } => (quest, action),
-        Body::Add { quest } => (quest, "init"),
-        Body::Remove { quest } | Body::Spread { quest, .. } | Body::Observe { quest, .. } => (quest, ""),
-        Body::Emit { .. } | Body::Operate(_) => ("", ""),
-    }
 }
 
 fn level(level: Level) -> &'static str {

@@ -186,8 +186,7 @@ impl<R: Runner> Running<'_, R> {
         if let (Verb::Call(quest, action), Err(_)) = (verb, &answer) {
             // Whoever called was told, so the call's own dead letter is no surprise any more.
             let mut new = self.world.dead()[dead_before..].iter();
-            let own =
-                new.find(|letter| letter.entry.context == context && found::aim(&letter.entry.body) == (quest, action));
+            let own = new.find(|letter| letter.entry.context == context && letter.entry.body.aim() == (quest, action));
             self.dead_seen.extend(own.map(|letter| letter.id.clone()));
         }
         answered(verb, step.answer.as_ref(), answer)
@@ -240,7 +239,7 @@ impl<R: Runner> Running<'_, R> {
     fn unseen_dead(&self) -> Option<Wrong> {
         let mut unseen = self.world.dead().iter().filter(|letter| !self.dead_seen.contains(&letter.id));
         let first = unseen.next()?;
-        let what = match found::aim(&first.entry.body) {
+        let what = match first.entry.body.aim() {
             ("", "") => first.entry.context.clone(),
             (quest, action) => format!("{quest}.{action} in {}", first.entry.context),
         };

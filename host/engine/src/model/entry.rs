@@ -109,6 +109,16 @@ pub enum Body {
 }
 
 impl Body {
+    /// The quest and the action that it is for; empty where none is concerned.
+    pub fn aim(&self) -> (&str, &str) {
+        match self {
+            Body::Deliver { quest, action, .. } | Body::Send { quest, action, .. } => (quest, action),
+            Body::Add { quest } => (quest, "init"),
+            Body::Remove { quest } | Body::Spread { quest, .. } | Body::Observe { quest, .. } => (quest, ""),
+            Body::Emit { .. } | Body::Operate(_) => ("", ""),
+        }
+    }
+
     /// The event's payload, if this has one.
     pub fn payload_mut(&mut self) -> Option<&mut Value> {
         match self {

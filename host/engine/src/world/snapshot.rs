@@ -147,10 +147,11 @@ impl Section<'_, '_> {
 /// What an entry was for.
 fn aim(body: &Body) -> String {
     match body {
-        Body::Deliver { quest, action, .. } | Body::Send { quest, action, .. } => format!("{quest}.{action}"),
         Body::Emit { name, .. } => name.clone(),
-        Body::Observe { quest, .. } | Body::Spread { quest, .. } | Body::Remove { quest } => quest.clone(),
-        Body::Add { quest } => format!("{quest}.init"),
         Body::Operate(command) => command.name().to_owned(),
+        body => match body.aim() {
+            (quest, "") => quest.to_owned(),
+            (quest, action) => format!("{quest}.{action}"),
+        },
     }
 }
