@@ -4,7 +4,6 @@
 
 use quest_engine::{
     action::{Effect, Level},
-    model::Body,
     world::{Caused, Moment, Runner, World, Zone, time::show},
 };
 use serde_json::{Map, Value as Json, json};
