@@ -119,8 +119,8 @@ fn a_wrong_schedule_or_pattern_is_shown_where_it_is_wrong() {
     assert!(dead["message"].as_str().unwrap().contains('^'), "{dead}");
     // Nothing of a default zone that is none: said at the start, and nothing else is done.
     let folder = tempfile::tempdir().unwrap();
-    let refused = setup(folder.path(), &["--set", "engine.default_zone=Europe/Berln"]).command().arg("run").output();
-    let refused = refused.unwrap();
+    let args = ["run", "--set", "engine.default_zone=Europe/Berln"];
+    let refused = setup(folder.path(), &[]).command().args(args).output().unwrap();
     assert!(!refused.status.success());
     let said = String::from_utf8(refused.stderr).unwrap();
     assert!(said.contains("Europe/Berlin"), "{said}");
