@@ -22,6 +22,7 @@ fn examples() -> Vec<(&'static str, PathBuf)> {
         ("cart", guest("quest-cart")),
         ("counter", guest("quest-counter")),
         ("guard", guest("quest-guard")),
+        ("alerts", guest("quest-alerts")),
         ("hello-c", hello_c()),
         ("onboarding", guest("quest-onboarding")),
         ("reminders", guest("quest-reminders")),

@@ -6,16 +6,19 @@ use std::{
     time::{Duration, Instant},
 };
 
-use anyhow::Context as _;
+use anyhow::{Context as _, bail};
 use quest_engine::partition::Happened;
 use serde_json::{Value, json};
 
-use crate::{host::Host, service::Service};
+use super::PATIENCE;
+use crate::{dispatcher::Status, host::Host, service::Service};
 
 /// Events of one call, as an HTTP client would batch them.
 const CHUNK: usize = 1_000;
 /// Pause before events that a full inbox refused are sent again.
 const FULL_PAUSE: Duration = Duration::from_millis(1);
+/// Pause between two looks at what is done.
+const LOOK: Duration = Duration::from_micros(200);
 
 /// The events that are sent.
 pub(super) struct Load {
@@ -64,18 +67,11 @@ impl Load {
     }
 
     pub(super) async fn throughput(&self, host: &Host, events: usize) -> anyhow::Result<Throughput> {
-        let status = host.dispatcher().status();
-        let counters = || {
-            let counters = status.counters();
-            (counters.entries.load(Ordering::Relaxed), counters.commits.load(Ordering::Relaxed))
-        };
-        let (entries_before, commits_before) = counters();
+        let progress = Progress::of(host);
         let (began, cpu_before) = (Instant::now(), cpu_seconds());
         self.produce(&host.service, events).await?;
-        while counters().0 - entries_before < events as u64 {
-            tokio::time::sleep(Duration::from_micros(200)).await;
-        }
-        let commits = (counters().1 - commits_before).max(1);
+        progress.until(events as u64).await?;
+        let commits = progress.commits().max(1);
         let rate = events as f64 / began.elapsed().as_secs_f64();
         let cpu_us_per_event = (cpu_seconds() - cpu_before) * 1e6 / events as f64;
         Ok(Throughput { rate, events_per_commit: events as f64 / commits as f64, cpu_us_per_event })
@@ -104,6 +100,46 @@ impl Load {
             accepted.push(answered.elapsed());
         }
         Ok(Latency { sent: Spread::of(sent), accepted: Spread::of(accepted) })
+    }
+}
+
+/// What a host has done since a moment.
+pub(super) struct Progress {
+    status: Status,
+    entries: u64,
+    commits: u64,
+}
+
+impl Progress {
+    /// From now on.
+    pub(super) fn of(host: &Host) -> Self {
+        let status = host.dispatcher().status();
+        let counters = status.counters();
+        let (entries, commits) = (counters.entries.load(Ordering::Relaxed), counters.commits.load(Ordering::Relaxed));
+        Self { status, entries, commits }
+    }
+
+    fn entries(&self) -> u64 {
+        self.status.counters().entries.load(Ordering::Relaxed) - self.entries
+    }
+
+    fn commits(&self) -> u64 {
+        self.status.counters().commits.load(Ordering::Relaxed) - self.commits
+    }
+
+    /// Waits until so many entries are worked through; for as long as there is progress.
+    pub(super) async fn until(&self, entries: u64) -> anyhow::Result<()> {
+        let (mut done, mut since) = (self.entries(), Instant::now());
+        while done < entries {
+            tokio::time::sleep(LOOK).await;
+            let now = self.entries();
+            if now > done {
+                (done, since) = (now, Instant::now());
+            } else if since.elapsed() > PATIENCE {
+                bail!("the host stands still: {done} of {entries} entries are worked through");
+            }
+        }
+        Ok(())
     }
 }
 

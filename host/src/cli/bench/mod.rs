@@ -1,24 +1,30 @@
 //! `bench`: the whole path under load, in this process, on a store of its own; beside it what this machine could do at best.
 //!
-//! [`load`] is the load and its measures, [`ceilings`] the store and the quest each by itself, [`timers`] what is due and what waits.
+//! [`load`] is the load and its measures, [`ceilings`] the store and the quest each by itself, [`due`] how punctual time is, [`waiting`] what
+//! it costs until then.
 
 mod ceilings;
+mod due;
+mod kinds;
 mod load;
-mod timers;
+mod waiting;
 
 use std::{
     path::{Path, PathBuf},
-    time::{Duration, Instant},
+    time::{Duration, SystemTime, UNIX_EPOCH},
 };
 
 use anyhow::{Context as _, bail};
 use futures_util::{StreamExt as _, TryStreamExt as _};
+use quest_engine::model::Millis;
 use serde_json::{Map, Value, json};
 
 use self::{
     ceilings::Ceilings,
+    due::Due,
+    kinds::Kind,
     load::{Latency, Load, Throughput},
-    timers::Due,
+    waiting::{Cost, Wanted},
 };
 use super::{Outcome, SettingFlags, print::Printer};
 use crate::{
@@ -26,13 +32,13 @@ use crate::{
     settings::Settings,
 };
 
-/// Measure throughput, latency and timers on this machine, and what it could do at best.
+/// Measure throughput, latency, and what time costs, on this machine; and what it could do at best.
 #[derive(clap::Args)]
 pub(crate) struct Args {
     #[command(flatten)]
     settings: SettingFlags,
-    /// The modules with the quests, e.g. target/wasm32-wasip2/quest/quest_counter.wasm; with one of the quest `reminders`, timers are
-    /// measured too.
+    /// The modules with the quests, e.g. target/wasm32-wasip2/quest/quest_counter.wasm; with one of the quest `reminders`, timers and
+    /// recurrences are measured too, with one of `alerts` patterns.
     #[arg(required = true)]
     modules: Vec<PathBuf>,
     /// The quest.
@@ -53,12 +59,18 @@ pub(crate) struct Args {
     /// Events of the latency part, at 100 a second.
     #[arg(long, default_value_t = 500)]
     paced: usize,
-    /// Timers that are due within five seconds.
+    /// Timers that are due within five seconds; and so many recurrences, and deadlines of patterns.
     #[arg(long, default_value_t = 10_000)]
     timers: usize,
     /// Timers that wait while throughput is measured once more, and the host starts again.
     #[arg(long, default_value_t = 0)]
     outstanding: usize,
+    /// Recurrences, each of a context, that wait while throughput is measured once more, and the host starts again.
+    #[arg(long, default_value_t = 0)]
+    recurring: usize,
+    /// Contexts with three live patterns each, on the same event, whose throughput is measured without them and with them.
+    #[arg(long, default_value_t = 0)]
+    patterned: usize,
 }
 
 /// Calls that wait for an answer at once.
@@ -79,13 +91,19 @@ pub(crate) async fn run(args: Args, printer: &Printer) -> Outcome {
 
 async fn measure(args: &Args, settings: &Settings, bare: &Path, printer: &Printer) -> Outcome {
     let host = start(settings, &args.modules).await?;
-    let has_reminders = host.loaded.iter().any(|module| module.quests.iter().any(|quest| quest == timers::QUEST));
-    if args.outstanding > 0 && !has_reminders {
-        bail!("--outstanding needs a module with the quest {}", timers::QUEST);
+    let waiting = [
+        (Kind::Timers, "--outstanding", args.outstanding),
+        (Kind::Recurrences, "--recurring", args.recurring),
+        (Kind::Patterns, "--patterned", args.patterned),
+    ];
+    for (kind, flag, _) in waiting.iter().filter(|(_, _, count)| *count > 0) {
+        kind.require(flag, &host)?;
     }
     let load = Load { event: args.event.clone(), contexts: args.contexts.max(1) };
     let mut report = Report { printer, fields: Map::new() };
-    report.note(json!({ "store": host.report.name, "promise": host.report.promise, "memory_idle_mb": megabytes() }));
+    report.note(
+        json!({ "store": host.report.name, "promise": host.report.promise, "memory_idle_mb": megabytes().round() }),
+    );
     add_to_all(&host, &args.quest, &load).await?;
     printer.say_named("ready", &format!("{} contexts on {}", load.contexts, host.report.name));
     let reached = report.throughput(&host, &load, args.events).await?;
@@ -99,14 +117,18 @@ async fn measure(args: &Args, settings: &Settings, bare: &Path, printer: &Printe
     if args.paced > 0 {
         report.latency(&load.latency(&host, args.paced).await?);
     }
-    if has_reminders && args.timers > 0 {
-        report.timers(args.timers, &timers::due(&host, args.timers).await?);
+    for kind in Kind::ALL.into_iter().filter(|kind| args.timers > 0 && kind.is_served(&host)) {
+        report.due(kind, args.timers, &due::measure(&host, kind, args.timers).await?);
     }
-    report.tell(json!({ "memory_mb": megabytes() }), format!("{:.0} MB in memory", megabytes()));
-    let host = match args.outstanding {
-        0 => host,
-        count => report.outstanding(host, &load, args, settings, count).await?,
-    };
+    report.tell(json!({ "memory_mb": megabytes().round() }), format!("{:.0} MB in memory", megabytes()));
+    let mut host = host;
+    for (kind, _, count) in waiting.into_iter().filter(|(_, _, count)| *count > 0) {
+        let (quest, events, modules) = (args.quest.as_str(), args.events, args.modules.as_slice());
+        let wanted = Wanted { kind, count, load: &load, quest, events, settings, modules };
+        let cost;
+        (host, cost) = waiting::measure(host, &wanted).await?;
+        report.waiting(kind, &cost);
+    }
     if printer.is_json() {
         printer.json(&Value::Object(report.fields));
     }
@@ -176,45 +198,35 @@ impl Report<'_> {
         self.tell(fields, format!("at 100 events/s, from sending to commit: {sent}; from the acceptance: {accepted}"));
     }
 
-    fn timers(&mut self, count: usize, due: &Due) {
-        let Due { lateness, early } = due;
-        let fields = json!({
-            "timers": count,
-            "timers_late_ms_p50": lateness.p50,
-            "timers_late_ms_p99": lateness.p99,
-            "timers_early": early,
-        });
-        self.tell(fields, format!("{count} timers due within 5 s: late by {lateness}; early: {early}"));
+    fn due(&mut self, kind: Kind, count: usize, due: &Due) {
+        let (word, Due { lateness, early }) = (kind.word(), due);
+        let fields = [
+            (word.to_owned(), json!(count)),
+            (format!("{word}_late_ms_p50"), json!(lateness.p50)),
+            (format!("{word}_late_ms_p99"), json!(lateness.p99)),
+            (format!("{word}_early"), json!(early)),
+        ];
+        let fields = Value::Object(fields.into_iter().collect());
+        self.tell(fields, format!("{count} {word} due within 5 s: late by {lateness}; early: {early}"));
     }
 
-    /// With so many timers waiting: throughput again, and a start of the host. Gives the new host.
-    async fn outstanding(
-        &mut self,
-        host: Host,
-        load: &Load,
-        args: &Args,
-        settings: &Settings,
-        count: usize,
-    ) -> anyhow::Result<Host> {
-        timers::set_far_ahead(&host, count).await?;
-        let memory = megabytes();
-        let rate = load.throughput(&host, args.events).await?.rate;
-        host.drain().await;
-        let began = Instant::now();
-        let host = start(settings, &args.modules).await?;
-        load.throughput(&host, 1).await?;
-        let started = began.elapsed().as_secs_f64();
-        let fields = json!({
-            "outstanding": count,
-            "outstanding_memory_mb": memory,
-            "outstanding_events_per_second": rate.round(),
-            "outstanding_started_s": started,
-        });
+    fn waiting(&mut self, kind: Kind, cost: &Cost) {
+        let (word, Cost { items, memory_each, stored_each, rates: (before, beside), started_s }) = (kind.word(), cost);
+        let share = beside / before * 100.0;
+        let fields = [
+            ("", json!(items)),
+            ("_memory_bytes_each", json!(memory_each.round())),
+            ("_stored_bytes_each", json!(stored_each.round())),
+            ("_events_per_second_before", json!(before.round())),
+            ("_events_per_second", json!(beside.round())),
+            ("_started_s", json!(started_s)),
+        ];
+        let fields = fields.into_iter().map(|(name, value)| (format!("waiting_{word}{name}"), value)).collect();
         let text = format!(
-            "{count} timers waiting: {rate:.0} events/s, {memory:.0} MB in memory; a new host's first event after {started:.1} s"
+            "{items} {word} waiting: {beside:.0} events/s, {share:.0} % of {before:.0} without; each {memory_each:.0} bytes of memory, \
+             {stored_each:.0} in the store; a new host's first event after {started_s:.2} s"
         );
-        self.tell(fields, text);
-        Ok(host)
+        self.tell(Value::Object(fields), text);
     }
 }
 
@@ -263,5 +275,9 @@ fn megabytes() -> f64 {
     let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
     let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
     let kilobytes = line.and_then(|line| line.split_whitespace().next()).and_then(|number| number.parse::<f64>().ok());
-    (kilobytes.unwrap_or_default() / 1_000.0).round()
+    kilobytes.unwrap_or_default() / 1_000.0
+}
+
+fn now() -> Millis {
+    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_millis() as u64)
 }

@@ -63,13 +63,29 @@ pub async fn memory_used(connection: &Connection) -> Result<f64> {
     let mut most = 0.0f64;
     for answer in ask(connection, info).await? {
         let text: String = redis::from_redis_value(answer).map_err(|error| Error::Unusable(error.to_string()))?;
-        let number = |name: &str| text.lines().find_map(|line| line.trim_end().strip_prefix(name)?.parse::<f64>().ok());
-        let (used, max) = (number("used_memory:").unwrap_or(0.0), number("maxmemory:").unwrap_or(0.0));
+        let (used, max) = (number(&text, "used_memory:"), number(&text, "maxmemory:"));
         if max > 0.0 {
             most = most.max(used / max);
         }
     }
     Ok(most)
+}
+
+/// The bytes that all servers use.
+pub async fn memory_bytes(connection: &Connection) -> Result<f64> {
+    let mut info = redis::cmd("INFO");
+    info.arg("memory");
+    let mut bytes = 0.0;
+    for answer in ask(connection, info).await? {
+        let text: String = redis::from_redis_value(answer).map_err(|error| Error::Unusable(error.to_string()))?;
+        bytes += number(&text, "used_memory:");
+    }
+    Ok(bytes)
+}
+
+/// A figure of INFO; 0 where it has none.
+fn number(info: &str, name: &str) -> f64 {
+    info.lines().find_map(|line| line.trim_end().strip_prefix(name)?.parse().ok()).unwrap_or_default()
 }
 
 /// Judges one server; a higher rank loses less.

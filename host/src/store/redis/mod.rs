@@ -97,6 +97,11 @@ impl Redis {
         Ok(Self { connection, address, prefix, bells, ids_window_ms, memory_full, store_id, partitions })
     }
 
+    /// The bytes of memory that all servers use, whatever for: a measurement compares two moments.
+    pub async fn memory_bytes(&self) -> Result<f64> {
+        check::memory_bytes(&self.connection).await
+    }
+
     /// Removes all that is stored under this store's prefix: for a measurement, which has one of its own. On a cluster, where no one scan
     /// sees all nodes, it does nothing and says false.
     pub async fn erase(&self) -> Result<bool> {
