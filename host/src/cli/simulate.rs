@@ -265,13 +265,13 @@ fn summary<E: Iterator<Item = Event>>(
     printer: &Printer,
 ) {
     let tally = simulation.tally();
-    let (now, waiting) = (simulation.now(), simulation.timers_waiting());
+    let (now, waiting, live) = (simulation.now(), simulation.timers_waiting(), simulation.patterns_live());
     if printer.is_json() {
         let about = json!({"from": start, "until": now, "contexts": simulation.contexts(), "timers_waiting": waiting,
-            "took_ms": took.as_millis() as u64, "happened": tally});
+            "patterns_live": live, "took_ms": took.as_millis() as u64, "happened": tally});
         return printer.json(&json!({ "summary": about }));
     }
-    let Tally { events, actions, timers, added, removed, retried, messages, dead, ignored } = tally;
+    let Tally { events, actions, timers, patterns, added, removed, retried, messages, dead, ignored } = tally;
     let line = |name: &str, text: &str| printer.line(format!("{name:9} {text}").trim_end());
     printer.line("");
     let (from, to) = (time::show(start, zone), time::show(now, zone));
@@ -279,6 +279,7 @@ fn summary<E: Iterator<Item = Event>>(
     line("events", &format!("{events} to {} contexts", simulation.contexts()));
     line("actions", &format!("{actions}, {retried} of them failed and are tried again"));
     line("timers", &format!("{timers} fired, {waiting} wait"));
+    line("patterns", &format!("{patterns} actions called, {live} live"));
     line("quests", &format!("{added} added, {removed} removed"));
     line("messages", &counts(messages));
     line("dead", &counts(dead));

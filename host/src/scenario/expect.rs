@@ -7,7 +7,7 @@ use quest_engine::{
         time::{self, Pause},
     },
 };
-use serde_json::{Map, Value as Json};
+use serde_json::{Map, Value as Json, json};
 use toml::de::{DeTable, DeValue};
 
 use super::{
@@ -21,10 +21,14 @@ use super::{
 pub struct Expect {
     /// The context's quests.
     pub quests: Option<Vec<String>>,
+    /// The name of the context's zone.
+    pub zone: Option<String>,
     /// Variables by `quest.variable`.
     pub variables: Option<Map<String, Json>>,
     /// Timers by `quest.timer`.
     pub timers: Option<Vec<(String, TimerExpected)>>,
+    /// Patterns by `quest.pattern`: whether one is live, or what it has seen.
+    pub patterns: Option<Map<String, Json>>,
     /// Messages since they were last looked at.
     pub messages: Option<Vec<Json>>,
     /// Events that actions caused since they were last looked at.
@@ -44,7 +48,7 @@ pub enum TimerExpected {
     Like {
         /// When it is due.
         at: Option<Due>,
-        /// Its `action` and its `payload`, as far as they count.
+        /// Its `action`, `payload` and `schedule`, as far as they count.
         fields: Map<String, Json>,
     },
 }
@@ -86,7 +90,13 @@ impl Expect {
             let read = |(name, value)| Some((name, timer(reader, value, zone)?));
             all(named.into_iter().map(read))
         });
-        Some(Self { quests, variables, timers, messages, events, dead, log })
+        let patterns = table.get("patterns").and_then(|value| {
+            let named = by_quest(reader, "patterns", value)?;
+            let read = |(name, value)| Some((name, pattern(reader, value)?));
+            all(named.into_iter().map(read))
+        });
+        let zone = table.get("zone").and_then(|value| zone_name(reader, "zone", value));
+        Some(Self { quests, zone, variables, timers, patterns, messages, events, dead, log })
     }
 }
 
@@ -113,6 +123,24 @@ fn by_quest<'a, 'i>(reader: &mut Reader<'i>, what: &str, value: &'a Value<'i>) -
         }
     }
     Some(named)
+}
+
+/// The name of a zone that there is.
+pub(super) fn zone_name<'i>(reader: &mut Reader<'i>, what: &str, value: &Value<'i>) -> Option<String> {
+    let name = reader.text(what, value)?.to_owned();
+    reader.checked(value, time::zone(&name)).map(|zone| zone.to_string())
+}
+
+fn pattern<'i>(reader: &mut Reader<'i>, value: &Value<'i>) -> Option<Json> {
+    match value.get_ref() {
+        DeValue::Boolean(true) => Some(json!({ "$any": true })),
+        DeValue::Boolean(false) => Some(json!({ "$absent": true })),
+        DeValue::Table(_) => values::expected(reader, value),
+        _ => {
+            reader.wrong("a pattern", "true, false, or a table of what it has seen", value);
+            None
+        }
+    }
 }
 
 fn timer<'i>(reader: &mut Reader<'i>, value: &Value<'i>, zone: &Zone) -> Option<TimerExpected> {
@@ -146,7 +174,7 @@ fn timer_like<'i>(
         }
     };
     let mut fields = Map::new();
-    for name in ["action", "payload"] {
+    for name in ["action", "payload", "schedule"] {
         if let Some(value) = table.get(name) {
             fields.insert(name.to_owned(), values::expected(reader, value)?);
         }

@@ -75,16 +75,41 @@ pub(super) fn timers<R: Runner>(
         fields.insert("at".to_owned(), json!(show(timer.due, zone)));
         fields.insert("action".to_owned(), json!(timer.action));
         fields.insert("payload".to_owned(), timer.payload.to_json_lossy());
+        if let Some(recurrence) = &timer.recurrence {
+            fields.insert("schedule".to_owned(), json!(recurrence.schedule));
+        }
         (format!("{quest}.{name}"), Json::Object(fields))
     });
     let (expected, there): (Map<String, Json>, Map<String, Json>) = (expected.collect(), there.collect());
-    // Of a timer, whole or not, only what is asked for counts.
-    let mut fitted = fit_fields(&expected, &there, false);
+    named("timers", &expected, there, whole)
+}
+
+/// The context's patterns beside those expected; none if they fit.
+pub(super) fn patterns<R: Runner>(
+    world: &World<R>,
+    context: &str,
+    wanted: &Map<String, Json>,
+    whole: bool,
+) -> Option<(String, String)> {
+    let there = world.patterns(context).into_iter();
+    let there = there.map(|((quest, name), state)| (format!("{quest}.{name}"), state.to_json_lossy())).collect();
+    named("patterns", wanted, there, whole)
+}
+
+/// The context's zone beside the one expected; none if it fits.
+pub(super) fn zone<R: Runner>(world: &World<R>, context: &str, wanted: &str) -> Option<(String, String)> {
+    let there = world.zone(context);
+    (there.name() != wanted).then(|| (format!("zone {wanted}\n"), format!("zone {}\n", there.name())))
+}
+
+/// Of each one, whole or not, only what is asked for counts; whole, there are no others.
+fn named(kind: &str, expected: &Map<String, Json>, there: Map<String, Json>, whole: bool) -> Option<(String, String)> {
+    let mut fitted = fit_fields(expected, &there, false);
     if whole {
         let others = there.into_iter().filter(|(name, _)| !expected.contains_key(name));
         fitted.extend(others.collect::<Vec<_>>());
     }
-    (fitted != expected).then(|| (lines::named("timers", &expected), lines::named("timers", &fitted)))
+    (fitted != *expected).then(|| (lines::named(kind, expected), lines::named(kind, &fitted)))
 }
 
 /// All that a context ever had of a kind, in order: `messages`, `events`, `dead` or `log`.

@@ -16,6 +16,7 @@ pub const STEP: &[&str] = &[
     "broadcast",
     "call",
     "query",
+    "set_zone",
     "payload",
     "context",
     "expect",
@@ -23,11 +24,11 @@ pub const STEP: &[&str] = &[
     "fails",
 ];
 /// Of a step: what it does. At most one of them.
-pub const VERBS: &[&str] = &["add", "remove", "send", "send_to", "broadcast", "call", "query"];
+pub const VERBS: &[&str] = &["add", "remove", "send", "send_to", "broadcast", "call", "query", "set_zone"];
 /// Of `expect` and `exactly`, where they are not an answer.
-pub const EXPECT: &[&str] = &["quests", "variables", "timers", "messages", "events", "dead", "log"];
+pub const EXPECT: &[&str] = &["quests", "zone", "variables", "timers", "patterns", "messages", "events", "dead", "log"];
 /// Of an expected timer.
-pub const TIMER: &[&str] = &["at", "in", "action", "payload"];
+pub const TIMER: &[&str] = &["at", "in", "action", "payload", "schedule"];
 /// Of an expected message; a text alone is its topic.
 pub const MESSAGE: &[&str] = &["topic", "payload", "quest"];
 /// Of an expected event; a text alone is its name.

@@ -101,6 +101,8 @@ pub enum Verb {
     Call(String, String),
     /// Asks a query.
     Query(String, String),
+    /// Sets the context's time zone, as an operator does.
+    SetZone(String),
 }
 
 /// What is expected of a call or a query.

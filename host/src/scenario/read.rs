@@ -222,6 +222,7 @@ fn verb<'i>(reader: &mut Reader<'i>, table: &DeTable<'i>) -> Option<Verb> {
         "remove" => Verb::Remove(quest(reader)?),
         "send" => Verb::Send(event(reader)?),
         "broadcast" => Verb::Broadcast(event(reader)?),
+        "set_zone" => Verb::SetZone(expect::zone_name(reader, "set_zone", value)?),
         other => {
             let (quest, action) = selector(reader)?;
             match other {

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use quest_engine::{
     limits::EngineLimits,
-    model::{Body, Catalog, Millis, Outcome, Value},
+    model::{Body, Catalog, Command, Millis, Outcome, Value},
     world::{Moment, Options, Restless, Runner, Told, World, time::show},
 };
 use serde::Serialize;
@@ -170,6 +170,10 @@ impl<R: Runner> Running<'_, R> {
         let answer = match verb {
             Verb::Add(quest) => return Ok(self.world.accept(context, Body::Add { quest: quest.clone() })?),
             Verb::Remove(quest) => return Ok(self.world.accept(context, Body::Remove { quest: quest.clone() })?),
+            Verb::SetZone(zone) => {
+                let command = Command::ZoneSet { zone: Some(zone.clone()) };
+                return Ok(self.world.accept(context, Body::Operate(command))?);
+            }
             Verb::Send(name) => return Ok(self.world.accept(context, Body::Emit { name: name.clone(), payload })?),
             Verb::SendTo(quest, action) => return Ok(self.world.accept(context, send(quest, action))?),
             Verb::Broadcast(name) => return Ok(self.world.broadcast(name, payload)?),
@@ -204,8 +208,10 @@ impl<R: Runner> Running<'_, R> {
         };
         let (world, zone) = (&self.world, &self.scenario.zone);
         differ("quests", expect.quests.as_ref().and_then(|it| found::quests(world, context, it, whole)));
+        differ("zone", expect.zone.as_ref().and_then(|it| found::zone(world, context, it)));
         differ("variables", expect.variables.as_ref().and_then(|it| found::variables(world, context, it, whole)));
         differ("timers", expect.timers.as_ref().and_then(|it| found::timers(world, zone, context, it, whole)));
+        differ("patterns", expect.patterns.as_ref().and_then(|it| found::patterns(world, context, it, whole)));
         for (kind, list) in
             [("messages", &expect.messages), ("events", &expect.events), ("dead", &expect.dead), ("log", &expect.log)]
         {

@@ -99,6 +99,11 @@ impl<R: Runner, E: Iterator<Item = Event>> Simulation<R, E> {
         self.world.contexts().iter().map(|context| self.world.timers(context).len()).sum()
     }
 
+    /// The patterns that are live.
+    pub fn patterns_live(&self) -> usize {
+        self.world.contexts().iter().map(|context| self.world.patterns(context).len()).sum()
+    }
+
     /// The time in the world.
     pub fn now(&self) -> Millis {
         self.world.now()

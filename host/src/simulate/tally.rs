@@ -19,6 +19,8 @@ pub struct Tally {
     pub actions: u64,
     /// Timers that fired.
     pub timers: u64,
+    /// Actions that patterns called.
+    pub patterns: u64,
     /// Quests added to contexts.
     pub added: u64,
     /// Quests removed from contexts.
@@ -61,6 +63,7 @@ impl Tally {
         if ran && !happening.instance.is_empty() {
             self.actions += 1;
             self.timers += u64::from(happening.cause == Cause::Timer);
+            self.patterns += u64::from(happening.cause == Cause::Pattern);
         }
     }
 }

@@ -104,6 +104,8 @@ steps = [
     quests = ["streak", "other"],
     variables = { streak.current = 7, streak.longest = 7, streak.best = { "$any" = true } },
     timers = { "streak.deadline" = { in = "2 days", action = "lose" }, streak.other = true },
+    zone = "Europe/Paris",
+    patterns = { streak.days = { current = 8 }, streak.weeks = true },
     messages = [{ topic = "streak-milestone", payload = 8 }, "streak-broken"],
     events = ["celebrated"],
     log = [{ message = { "$contains" = "lost" }, level = "warn" }],

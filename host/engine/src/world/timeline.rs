@@ -5,7 +5,7 @@ use std::fmt;
 use super::{Moment, Told, time::Zone};
 use crate::{
     action::{Changes, Effect, Failure, Level, LogLine},
-    model::{Body, Entry, Millis, Value},
+    model::{Body, Command, Entry, Millis, Value},
     partition::{Happened, Happening},
 };
 
@@ -64,6 +64,7 @@ fn accepted(entry: &Entry) -> String {
         Body::Deliver { quest, action, payload, .. } => format!("{how} {quest}.{action}{}", beside(payload)),
         Body::Add { quest } => format!("add {quest}"),
         Body::Remove { quest } => format!("remove {quest}"),
+        Body::Operate(Command::ZoneSet { zone: Some(zone) }) => format!("zone-set {zone}"),
         Body::Operate(command) => command.name().to_owned(),
     };
     format!("{context}  ← {what}")
