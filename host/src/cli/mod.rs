@@ -4,6 +4,7 @@ mod bench;
 mod build;
 mod client;
 mod config;
+mod examine;
 mod inspect;
 mod messages;
 mod modules;
@@ -107,6 +108,10 @@ enum Command {
     Dead(inspect::Dead),
     /// Print the next runs of a schedule, and why they are what they are.
     Next(next::Args),
+    /// Show what modules are: their imports, quests, actions, schedules, patterns.
+    Inspect(examine::Args),
+    /// Say all that is wrong with modules, before a host serves them.
+    Check(examine::Args),
     /// Run scenario files: quests on a virtual clock, and what is expected of them.
     Test(test::Args),
     /// Run quests against recorded or generated events on a scaled clock, and show what happens.
@@ -189,6 +194,14 @@ async fn dispatch(cli: Cli, printer: &Printer) -> Outcome {
             no_client(&common, "next", "it asks no host")?;
             next::run(&args, printer)
         }
+        Command::Inspect(args) => {
+            no_client(&common, "inspect", "it asks no host")?;
+            examine::inspect(&args, printer)
+        }
+        Command::Check(args) => {
+            no_client(&common, "check", "it asks no host")?;
+            examine::check(&args, printer)
+        }
         Command::Test(args) => {
             no_client(&common, "test", "it runs the quests itself")?;
             test::run(args, printer).await
@@ -240,6 +253,8 @@ async fn ask(command: Command, common: &Common, printer: &Printer) -> Outcome {
         Command::Tail => until_told(messages::tail(&client, printer)).await,
         Command::Dead(args) => inspect::dead(&client, printer, args).await,
         Command::Next(_)
+        | Command::Inspect(_)
+        | Command::Check(_)
         | Command::Run(_)
         | Command::Test(_)
         | Command::Simulate(_)

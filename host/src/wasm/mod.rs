@@ -7,6 +7,7 @@
 
 mod border;
 mod cache;
+mod examine;
 mod failure;
 mod imports;
 mod limits;
@@ -30,8 +31,10 @@ use anyhow::{Context as _, anyhow};
 use quest_engine::action::{Export, Failure, Invocation, Ran, Recorder};
 use wasmtime::{Engine, Store, component::Linker};
 
+pub use examine::Examined;
+pub use imports::{Access, Import};
 pub use module::{LoadError, Module};
-pub use registry::{Loaded, Problem, Registry};
+pub use registry::{Loaded, Problem, Registry, read};
 pub use settings::RuntimeSettings;
 
 use border::{Phase, Run};

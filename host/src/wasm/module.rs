@@ -1,12 +1,17 @@
 //! Loading: from bytes to a module that is checked, compiled, and has said what its quests are.
 
 use std::{
+    path::Path,
     sync::Arc,
     time::{Duration, Instant},
 };
 
 use quest_engine::{action::Definer, model::QuestDefinition};
-use wasmtime::{Trap, component::Component};
+use serde::Serialize;
+use wasmtime::{
+    Trap,
+    component::{Component, Linker},
+};
 
 use super::{
     Runtime,
@@ -30,7 +35,7 @@ pub struct Module {
 }
 
 /// Why a module cannot be served.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error, Serialize)]
 #[error("{message}")]
 pub struct LoadError {
     /// A stable code (docs/errors.md).
@@ -48,6 +53,12 @@ impl LoadError {
         let mut message = message.into();
         message.truncate(message.floor_char_boundary(MESSAGE_BYTES_MAX));
         Self { code: code.to_owned(), message, hint: hint.to_owned() }
+    }
+
+    /// Another file defines a quest of that name.
+    pub fn duplicate(quest: &str, other: &Path) -> Self {
+        let message = format!("it defines the quest {quest:?}, which {} defines already", other.display());
+        Self::new("duplicate-quest", message, "rename one of them, or remove one file")
     }
 }
 
@@ -78,21 +89,18 @@ impl Runtime {
             }
         };
         let compiled_in = began.elapsed();
-        let needs = imports::check(&component, &self.engine)?;
-        let linker = if needs.wasi { &self.with_wasi } else { &self.bare };
-        let pre = linker.instantiate_pre(&component).map_err(|error| imports::unlinkable(&error))?;
-        let pre = QuestPre::new(pre).map_err(|error| {
-            LoadError::new(
-                "no-guest",
-                format!("its exports are not those of a quest: {error:#}"),
-                "a quest exports quest:host/guest (define, init, perform)",
-            )
-        })?;
-        let quests = self.define(&pre, needs.patterns)?;
+        let found = imports::look(&component, &self.engine);
+        if let Some(fault) = found.faults.into_iter().next() {
+            return Err(fault);
+        }
+        let linker = if found.wasi { &self.with_wasi } else { &self.bare };
+        let pre = ready(linker, &component)?;
+        let quests = self.define(&pre, found.patterns)?.finish();
+        let quests = quests.map_err(|refusal| LoadError::new(refusal.code, refusal.message, ""))?;
         Ok(Arc::new(Module { digest, size: bytes.len(), quests, compiled_in, from_cache, pre }))
     }
 
-    fn compile(&self, bytes: &[u8]) -> Result<Component, LoadError> {
+    pub(super) fn compile(&self, bytes: &[u8]) -> Result<Component, LoadError> {
         Component::new(&self.engine, bytes).map_err(|error| {
             limits::refusal(&error, &self.settings).unwrap_or_else(|| {
                 let hint = "build it again; a file cut short reads like this too";
@@ -102,7 +110,7 @@ impl Runtime {
     }
 
     /// Runs `define` and collects what it says.
-    fn define(&self, pre: &QuestPre<Run>, can_start_patterns: bool) -> Result<Vec<QuestDefinition>, LoadError> {
+    pub(super) fn define(&self, pre: &QuestPre<Run>, can_start_patterns: bool) -> Result<Definer, LoadError> {
         let mut definer = Definer::default();
         if can_start_patterns {
             definer.starts_patterns();
@@ -123,8 +131,10 @@ impl Runtime {
                 return Err(self.why_undefined(&error, limiter.refused, &said));
             }
         }
-        let Phase::Defining(definer) = phase else { return Ok(Vec::new()) };
-        definer.finish().map_err(|refusal| LoadError::new(refusal.code, refusal.message, ""))
+        match phase {
+            Phase::Defining(definer) => Ok(definer),
+            Phase::Running(_) => Ok(Definer::default()),
+        }
     }
 
     /// Why `define` did not return.
@@ -159,6 +169,18 @@ impl Runtime {
     }
 }
 
+/// A component with all that it imports, its exports checked.
+pub(super) fn ready(linker: &Linker<Run>, component: &Component) -> Result<QuestPre<Run>, LoadError> {
+    let pre = linker.instantiate_pre(component).map_err(|error| imports::unlinkable(&error))?;
+    QuestPre::new(pre).map_err(|error| {
+        LoadError::new(
+            "no-guest",
+            format!("its exports are not those of a quest: {error:#}"),
+            "a quest exports quest:host/guest (define, init, perform)",
+        )
+    })
+}
+
 /// The last lines that a `define` wrote, such as a panic's text.
 fn last_words(log: &[String]) -> String {
     const LINES: usize = 3;
@@ -168,7 +190,7 @@ fn last_words(log: &[String]) -> String {
     if last.is_empty() { last } else { format!("; it said: {last}") }
 }
 
-fn check_bytes(bytes: &[u8], max: usize) -> Result<(), LoadError> {
+pub(super) fn check_bytes(bytes: &[u8], max: usize) -> Result<(), LoadError> {
     if bytes.len() > max {
         let message = format!("it has more than {max} bytes (limit module_bytes_max)");
         return Err(LoadError::new("too-large", message, "build it smaller, or raise the limit if it must be so"));

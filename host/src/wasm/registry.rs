@@ -93,9 +93,7 @@ impl Registry {
                 path.as_path() != file && module.quests.iter().any(|theirs| theirs.name == quest.name)
             });
             if let Some((path, _)) = other {
-                let message =
-                    format!("it defines the quest {:?}, which {} defines already", quest.name, path.display());
-                return Err(LoadError::new("duplicate-quest", message, "rename one of them, or remove one file"));
+                return Err(LoadError::duplicate(&quest.name, path));
             }
         }
         let loaded = describe(file, &module);
@@ -147,7 +145,7 @@ impl Quests for Registry {
 }
 
 /// A file's bytes, and not many more than it may have: one that is too large is refused for it, unread.
-fn read(file: &Path, bytes_max: usize) -> std::io::Result<Vec<u8>> {
+pub fn read(file: &Path, bytes_max: usize) -> std::io::Result<Vec<u8>> {
     let mut bytes = Vec::new();
     std::fs::File::open(file)?.take(bytes_max as u64 + 1).read_to_end(&mut bytes)?;
     Ok(bytes)

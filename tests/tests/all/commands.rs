@@ -64,6 +64,8 @@ fn help() {
         &["dead", "show"],
         &["dead", "retry"],
         &["dead", "drop"],
+        &["inspect"],
+        &["check"],
         &["test"],
         &["simulate"],
         &["bench"],

@@ -11,6 +11,7 @@ mod commands;
 mod crashes;
 mod disk;
 mod docs;
+mod examine;
 mod faults;
 mod hello_c;
 mod modules;

@@ -35,7 +35,7 @@ fn run(folder: &Path, args: &[&str]) -> Output {
 }
 
 /// Standard output, and standard error behind `!`.
-fn said(output: &Output) -> String {
+pub fn said(output: &Output) -> String {
     let mut text = String::from_utf8_lossy(&output.stdout).into_owned();
     for line in String::from_utf8_lossy(&output.stderr).lines() {
         text.push_str(&format!("! {line}\n"));

@@ -9,12 +9,14 @@ const EVENTS_MAX: usize = 1024;
 const DESCRIPTION_BYTES_MAX: usize = 4096;
 const EVERY_MAX: usize = 64;
 const PATTERNS_MAX: usize = 64;
+/// Refusals that are kept. The first is why a module is not served; the others tell its author what comes next.
+const REFUSED_MAX: usize = 100;
 
 /// Collects a module's definitions while its `define` runs.
 #[derive(Debug, Default)]
 pub struct Definer {
     quests: Vec<QuestDefinition>,
-    refused: Option<Refusal>,
+    refused: Vec<Refusal>,
     events: usize,
     starts_patterns: bool,
 }
@@ -149,18 +151,18 @@ impl Definer {
 
     /// The definitions, unless one was refused (even if the module ignored that) or there are none.
     pub fn finish(self) -> Result<Vec<QuestDefinition>, Refusal> {
-        match self.refused {
-            Some(refused) => Err(refused),
-            None if self.quests.is_empty() => {
-                Err(refusal("no-quest", "`define` began no quest: call `definition.quest` first".to_owned()))
-            }
-            None => {
-                self.quests.iter().try_for_each(check_patterns)?;
-                let starts_patterns = self.starts_patterns;
-                let quests = self.quests.into_iter();
-                Ok(quests.map(|quest| QuestDefinition { starts_patterns, ..quest }).collect())
-            }
+        let (quests, refused) = self.finish_whole();
+        refused.into_iter().next().map_or(Ok(quests), Err)
+    }
+
+    /// The definitions as far as they were taken, and everything that is wrong with them.
+    pub fn finish_whole(self) -> (Vec<QuestDefinition>, Vec<Refusal>) {
+        let Self { quests, mut refused, starts_patterns, .. } = self;
+        if quests.is_empty() && refused.is_empty() {
+            refused.push(refusal("no-quest", "`define` began no quest: call `definition.quest` first".to_owned()));
         }
+        refused.extend(quests.iter().flat_map(check_patterns));
+        (quests.into_iter().map(|quest| QuestDefinition { starts_patterns, ..quest }).collect(), refused)
     }
 
     fn begin(&mut self, name: &str) -> Defined {
@@ -192,21 +194,20 @@ impl Definer {
     }
 
     fn note(&mut self, result: Defined) -> Defined {
-        if let (Err(refused), None) = (&result, &self.refused) {
-            self.refused = Some(refused.clone());
+        if let (Err(refused), true) = (&result, self.refused.len() < REFUSED_MAX) {
+            self.refused.push(refused.clone());
         }
         result
     }
 }
 
-/// Whether the actions that patterns name are there, once everything is declared.
-fn check_patterns(quest: &QuestDefinition) -> Defined {
-    for (name, text) in &quest.patterns {
+/// The patterns that name actions which are not there, once everything is declared.
+fn check_patterns(quest: &QuestDefinition) -> impl Iterator<Item = Refusal> {
+    quest.patterns.iter().filter_map(|(name, text)| {
         let check = |value: Value| plans::pattern(&value, &|action| quest.actions.contains_key(action));
         let checked = Value::from_json(text).map_err(|error| error.to_string()).and_then(check);
-        checked.map_err(|message| refusal("unknown-action", format!("pattern {name:?}: {message}")))?;
-    }
-    Ok(())
+        checked.err().map(|message| refusal("unknown-action", format!("pattern {name:?}: {message}")))
+    })
 }
 
 /// Whether the quest may have an action of that name.
@@ -267,5 +268,18 @@ mod tests {
         assert_eq!(definer.quest("a").map_err(|error| error.code), Err("duplicate"));
         assert!(definer.finish().is_err());
         assert!(Definer::default().finish().is_err());
+    }
+
+    #[test]
+    fn everything_that_is_wrong_is_told() {
+        let mut definer = Definer::default();
+        definer.quest("a").expect("fine");
+        assert!(definer.version(0).is_err() && definer.every("daily", "go", "sometimes").is_err());
+        let spec = r#"{"kind": "absence", "of": "login", "for": "1 day", "action": "gone"}"#;
+        definer.pattern("idle", Given::Json(spec)).expect("the action may come later");
+        let (quests, refused) = definer.finish_whole();
+        assert_eq!(quests.len(), 1);
+        let codes: Vec<&str> = refused.iter().map(|refused| refused.code).collect();
+        assert_eq!(codes, ["invalid-version", "invalid-schedule", "unknown-action"]);
     }
 }

@@ -1,6 +1,6 @@
 //! What a component may import and export, by name.
 
-use quest_host::wasm::RuntimeSettings;
+use quest_host::wasm::{Access, RuntimeSettings};
 
 use super::odd::{Odd, component, load};
 
@@ -60,4 +60,43 @@ fn exports_are_the_guest_and_whatever_else() {
     assert!(code == "newer-contract" && message.contains("guest@0.2.0"), "{message}");
     let hollow = r#"(component (instance $empty) (export "quest:host/guest@0.1.0" (instance $empty)))"#;
     assert_eq!(refused(&component(hollow)).0, "no-guest");
+}
+
+#[test]
+fn everything_that_is_wrong_is_found_at_once() {
+    let imports = r#"
+        (import "acme:secrets/vault" (instance (export "open" (func (param "key" string))) (export "key" (type (sub resource)))))
+        (import "open-door" (func))
+        (import "quest:host/dreams@0.1.0" (instance (export "f" (func))))
+        (import "wasi:sockets/network@0.2.6" (instance (export "network" (type (sub resource)))))"#;
+    // Each name a second time is a duplicate.
+    let again = "(drop (call $again (i32.const 16) (i32.const 3) (i32.const 256)))";
+    let items = "(func $again (param i32 i32 i32) (result i32) (call $quest (local.get 0) (local.get 1) (local.get 2)) (i32.const 0))";
+    let wrong = Odd { imports, define: &format!("{again}{again}"), items, ..Odd::default() }.build();
+    let runtime = super::odd::runtime(RuntimeSettings::default());
+    let examined = runtime.examine(&wrong);
+    let faults: Vec<(&str, &str)> =
+        examined.faults.iter().map(|fault| (fault.code.as_str(), fault.message.as_str())).collect();
+    let codes: Vec<&str> = faults.iter().map(|(code, _)| *code).collect();
+    assert_eq!(codes, ["denied-import", "newer-contract", "duplicate", "duplicate"], "{faults:?}");
+    assert!(faults[0].1.contains("acme:secrets/vault, open-door"), "{faults:?}");
+    assert_eq!(examined.quests[0].name, "odd", "what it defines is heard nevertheless");
+    let access = |name: &str| examined.imports.iter().find(|import| import.name.starts_with(name)).unwrap().access;
+    assert_eq!(access("quest:host/log"), Access::Contract);
+    assert_eq!(access("wasi:sockets/"), Access::Refused);
+    assert_eq!((access("open-door"), access("quest:host/dreams")), (Access::Denied, Access::Unknown));
+
+    let none = Odd { guest: "acme:guest/guest", imports, ..Odd::default() }.build();
+    let codes: Vec<String> = runtime.examine(&none).faults.into_iter().map(|fault| fault.code).collect();
+    assert_eq!(codes, ["denied-import", "newer-contract", "no-guest"]);
+
+    let traps = Odd { define: "(unreachable)", ..Odd::default() }.build();
+    let codes: Vec<String> = runtime.examine(&traps).faults.into_iter().map(|fault| fault.code).collect();
+    assert_eq!(codes, ["define-trapped"]);
+
+    let good = runtime.examine(&Odd::default().build());
+    assert!(good.faults.is_empty() && good.exports == ["quest:host/guest@0.1.0"], "{good:?}");
+    for garbage in [&b""[..], b"\0asm", b"\0asm\x01\0\0\0", &wrong[..wrong.len() - 1]] {
+        assert_eq!(runtime.examine(garbage).faults.len(), 1);
+    }
 }
