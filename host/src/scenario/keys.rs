@@ -39,5 +39,5 @@ pub const DEAD: &[&str] = &["code", "message", "quest", "action", "attempts"];
 pub const LOG: &[&str] = &["message", "level", "quest"];
 /// Of `fails`; a text alone is the code.
 pub const FAILS: &[&str] = &["code", "message"];
-/// What stands for a value: any, none, null, or a text that holds another.
-pub const MATCHERS: &[&str] = &["$any", "$absent", "$null", "$contains"];
+/// What stands for a value: any, none, null, a text that holds another, or bytes.
+pub const MATCHERS: &[&str] = &["$any", "$absent", "$null", "$contains", "$binary"];

@@ -60,7 +60,8 @@ fn check_matcher<'i>(
 ) {
     let is_right = matches!(
         (key, value),
-        ("$contains", Some(DeValue::String(_))) | ("$any" | "$absent" | "$null", Some(DeValue::Boolean(true)))
+        ("$contains" | "$binary", Some(DeValue::String(_)))
+            | ("$any" | "$absent" | "$null", Some(DeValue::Boolean(true)))
     );
     let message = if !MATCHERS.contains(&key) {
         let near = near(key, MATCHERS.iter().copied());
@@ -68,10 +69,10 @@ fn check_matcher<'i>(
     } else if fields != 1 {
         format!("{key:?} stands alone in its table")
     } else if !is_right {
-        let right = if key == "$contains" {
-            "{ \"$contains\" = \"text\" }".to_owned()
-        } else {
-            format!("{{ {key:?} = true }}")
+        let right = match key {
+            "$contains" => "{ \"$contains\" = \"text\" }".to_owned(),
+            "$binary" => "{ \"$binary\" = \"00ff\" }".to_owned(),
+            _ => format!("{{ {key:?} = true }}"),
         };
         format!("it is written {right}")
     } else {

@@ -8,6 +8,7 @@ mod broken_input;
 mod cluster;
 mod codes;
 mod commands;
+mod conformance;
 mod crashes;
 mod disk;
 mod docs;

@@ -1,0 +1,23 @@
+//! One script for quests in every language: tests/conformance.
+
+use std::path::Path;
+
+use quest_host_tests::{
+    guests::{guest, root},
+    process::Setup,
+};
+
+use crate::scenarios::said;
+
+fn passes(module: &Path) {
+    let folder = tempfile::tempdir().unwrap();
+    let script = root().join("tests/conformance/conformance.toml");
+    let mut command = Setup::new(crate::EXE, folder.path(), &[]).command();
+    let output = command.arg("test").arg(script).arg("--module").arg(module).output().unwrap();
+    assert!(output.status.success(), "{}: {}", module.display(), said(&output));
+}
+
+#[test]
+fn rust() {
+    passes(&guest("conformance-rust"));
+}
