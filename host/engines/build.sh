@@ -79,6 +79,13 @@ build_lua() {
   link lua 131072 -w -D'L_tmpnam=1' -D'luai_makeseed(L)=0x5eed' -I"$source" "${files[@]}" "$here/lua/glue.c"
 }
 
+build_js() {
+  fetch js https://static.crates.io/crates/rquickjs-sys/rquickjs-sys-0.14.0.crate cee271d0eeba64f0915b846cb7ae02e16faf3dfdffdca91731101d9d30fe3423
+  local source=$cache/js/quickjs
+  link js 1048576 -w -D_GNU_SOURCE -D_WASI_EMULATED_PROCESS_CLOCKS -I"$source" "$source"/{quickjs,libregexp,libunicode,dtoa}.c "$here/js/glue.c" \
+    -lwasi-emulated-process-clocks
+}
+
 tools
 for engine in "${engines[@]}"; do
   "build_$engine"

@@ -5,13 +5,15 @@ use std::path::Path;
 /// A language that this host has an interpreter for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Language {
+    /// JavaScript, by QuickJS-ng.
+    JavaScript,
     /// Lua 5.4.
     Lua,
 }
 
 impl Language {
     /// All of them.
-    pub const ALL: [Self; 1] = [Self::Lua];
+    pub const ALL: [Self; 2] = [Self::JavaScript, Self::Lua];
 
     /// The language of a file, by what its name ends with; none if it is no script.
     pub fn of(file: &Path) -> Option<Self> {
@@ -22,6 +24,7 @@ impl Language {
     /// What names of its files end with.
     pub fn extensions(self) -> &'static [&'static str] {
         match self {
+            Self::JavaScript => &["js"],
             Self::Lua => &["lua"],
         }
     }
@@ -29,6 +32,7 @@ impl Language {
     /// Its interpreter, a component.
     pub(super) fn interpreter(self) -> &'static [u8] {
         match self {
+            Self::JavaScript => include_bytes!("../../../engines/built/js.wasm"),
             Self::Lua => include_bytes!("../../../engines/built/lua.wasm"),
         }
     }
