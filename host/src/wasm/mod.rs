@@ -36,7 +36,7 @@ pub use examine::Examined;
 pub use imports::{Access, Import};
 pub use module::{LoadError, Module};
 pub use registry::{Loaded, Problem, Registry, read};
-pub use script::{Language, Statement};
+pub use script::{Defined, Language, Statement};
 pub use settings::RuntimeSettings;
 
 use border::{Phase, Run};

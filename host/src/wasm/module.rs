@@ -35,6 +35,13 @@ pub struct Module {
     pub(super) code: Code,
 }
 
+impl Module {
+    /// Whether it is a script that runs from its snapshot; false while it is replayed, and for components.
+    pub fn runs_from_snapshot(&self) -> bool {
+        matches!(&self.code, Code::Script(scripted) if scripted.snapshot.get().is_some())
+    }
+}
+
 /// What a module is made of.
 pub(super) enum Code {
     /// A component of its own.

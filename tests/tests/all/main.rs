@@ -20,6 +20,7 @@ mod races;
 mod readme;
 mod scale;
 mod scenarios;
+mod scripts;
 mod settings;
 mod simulate;
 mod simulation;

@@ -2,8 +2,11 @@
 
 use std::path::Path;
 
+use serde::Serialize;
+
 /// A language that this host has an interpreter for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "lowercase")]
 pub enum Language {
     /// JavaScript, by QuickJS-ng.
     JavaScript,
@@ -19,6 +22,14 @@ impl Language {
     pub fn of(file: &Path) -> Option<Self> {
         let extension = file.extension()?.to_str()?;
         Self::ALL.into_iter().find(|language| language.extensions().contains(&extension))
+    }
+
+    /// Its name, for people.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::JavaScript => "JavaScript",
+            Self::Lua => "Lua",
+        }
     }
 
     /// What names of its files end with.
