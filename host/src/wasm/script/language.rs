@@ -10,13 +10,15 @@ use serde::Serialize;
 pub enum Language {
     /// JavaScript, by QuickJS-ng.
     JavaScript,
+    /// TypeScript, as JavaScript without its types.
+    TypeScript,
     /// Lua 5.4.
     Lua,
 }
 
 impl Language {
     /// All of them.
-    pub const ALL: [Self; 2] = [Self::JavaScript, Self::Lua];
+    pub const ALL: [Self; 3] = [Self::JavaScript, Self::TypeScript, Self::Lua];
 
     /// The language of a file, by what its name ends with; none if it is no script.
     pub fn of(file: &Path) -> Option<Self> {
@@ -28,6 +30,7 @@ impl Language {
     pub fn name(self) -> &'static str {
         match self {
             Self::JavaScript => "JavaScript",
+            Self::TypeScript => "TypeScript",
             Self::Lua => "Lua",
         }
     }
@@ -36,6 +39,7 @@ impl Language {
     pub fn extensions(self) -> &'static [&'static str] {
         match self {
             Self::JavaScript => &["js"],
+            Self::TypeScript => &["ts"],
             Self::Lua => &["lua"],
         }
     }
@@ -43,7 +47,7 @@ impl Language {
     /// Its interpreter, a component.
     pub(super) fn interpreter(self) -> &'static [u8] {
         match self {
-            Self::JavaScript => include_bytes!("../../../engines/built/js.wasm"),
+            Self::JavaScript | Self::TypeScript => include_bytes!("../../../engines/built/js.wasm"),
             Self::Lua => include_bytes!("../../../engines/built/lua.wasm"),
         }
     }
