@@ -79,11 +79,18 @@ build_lua() {
   link lua 131072 -w -D'L_tmpnam=1' -D'luai_makeseed(L)=0x5eed' -I"$source" "${files[@]}" "$here/lua/glue.c"
 }
 
+build_js() {
+  fetch js https://static.crates.io/crates/rquickjs-sys/rquickjs-sys-0.14.0.crate cee271d0eeba64f0915b846cb7ae02e16faf3dfdffdca91731101d9d30fe3423
+  local source=$cache/js/quickjs
+  link js 1048576 -w -D_GNU_SOURCE -D_WASI_EMULATED_PROCESS_CLOCKS -I"$source" "$source"/{quickjs,libregexp,libunicode,dtoa}.c "$here/js/glue.c" \
+    -lwasi-emulated-process-clocks
+}
+
 build_ruby() {
-  # Debian's copy of the release; the second address is the same file in its archive.
+  # Debian's copy of the release.
   fetch mruby https://deb.debian.org/debian/pool/main/m/mruby/mruby_3.3.0.orig.tar.gz 53088367e3d7657eb722ddfacb938f74aed1f8538b3717fe0b6eb8f58402af65
-  fetch quickjs https://static.crates.io/crates/rquickjs-sys/rquickjs-sys-0.14.0.crate cee271d0eeba64f0915b846cb7ae02e16faf3dfdffdca91731101d9d30fe3423
-  local mruby=$cache/mruby regexp=$cache/quickjs/quickjs made=$cache/work/ruby-made gem files
+  fetch js https://static.crates.io/crates/rquickjs-sys/rquickjs-sys-0.14.0.crate cee271d0eeba64f0915b846cb7ae02e16faf3dfdffdca91731101d9d30fe3423
+  local mruby=$cache/mruby regexp=$cache/js/quickjs made=$cache/work/ruby-made gem files
   local options=(-DMRB_INT64 -DMRB_WORD_BOXING -DMRB_WORDBOX_NO_FLOAT_TRUNCATE -DMRB_UTF8_STRING -DMRB_USE_COMPLEX -DMRB_USE_RATIONAL
     -DMRB_USE_BIGINT -DMRB_USE_SET -DMRB_USE_METHOD_T_STRUCT -DMRBGEMS_SETUP -DMRB_ARY_LENGTH_MAX=0x1000000 -DMRB_STR_LENGTH_MAX=0x1000000
     -DMRB_CALL_LEVEL_MAX=8192 -I"$made" -I"$mruby/include" -I"$mruby/src" -I"$mruby/mrbgems/mruby-compiler/core")

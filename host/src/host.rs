@@ -20,7 +20,7 @@ use crate::{
     service::Service,
     settings::Settings,
     store::{self, Open, Report, Store, redis::Redis},
-    wasm::{Loaded, Problem, Registry, Runtime},
+    wasm::{Language, Loaded, Problem, Registry, Runtime},
 };
 
 /// How long clients' connections may take to end when the host stops.
@@ -80,7 +80,7 @@ pub fn load(settings: &Settings, files: &[PathBuf]) -> anyhow::Result<(Arc<Regis
     Ok((registry, loaded, problems))
 }
 
-/// The modules in a folder, in order of name.
+/// The modules in a folder, in order of name: components and scripts.
 pub fn modules_in(folder: &Path) -> anyhow::Result<Vec<PathBuf>> {
     if !folder.exists() {
         return Ok(Vec::new());
@@ -88,7 +88,8 @@ pub fn modules_in(folder: &Path) -> anyhow::Result<Vec<PathBuf>> {
     let mut files = Vec::new();
     for entry in std::fs::read_dir(folder).with_context(|| format!("cannot read {}", folder.display()))? {
         let path = entry?.path();
-        if path.extension().is_some_and(|extension| extension == "wasm") {
+        let is_component = path.extension().is_some_and(|extension| extension == "wasm");
+        if is_component || Language::of(&path).is_some() {
             files.push(path);
         }
     }

@@ -88,12 +88,11 @@ static void encode(lua_State *L, int index, int depth) {
       else mp_number(&args, lua_tonumber(L, index));
       return;
     case LUA_TSTRING: encode_text(L, index); return;
-    case LUA_TTABLE: encode_table(L, index, depth); return;
+    case LUA_TTABLE:
+      if (is_null(L, index)) mp_nil(&args);
+      else encode_table(L, index, depth);
+      return;
     default:
-      if (is_null(L, index)) {
-        mp_nil(&args);
-        return;
-      }
       luaL_error(L, "a %s cannot be stored or sent", luaL_typename(L, index));
   }
 }

@@ -72,7 +72,8 @@ impl Registry {
     pub fn load_file(&self, file: &Path) -> Result<Loaded, Problem> {
         let bytes = read(file, self.runtime.settings.module_bytes_max)
             .map_err(|error| LoadError::new("unreadable", format!("cannot read it: {error}"), ""));
-        let loaded = bytes.and_then(|bytes| self.runtime.load(&bytes)).and_then(|module| self.serve(file, module));
+        let loaded = bytes.and_then(|bytes| self.runtime.load_as(file, &bytes));
+        let loaded = loaded.and_then(|module| self.serve(file, module));
         loaded.map_err(|LoadError { code, message, hint }| {
             let problem = Problem { file: file.to_owned(), code, message, hint };
             self.change(|serving| serving.problems.insert(file.to_owned(), problem.clone()));
