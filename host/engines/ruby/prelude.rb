@@ -270,6 +270,8 @@ module Q
       end
     end
 
+    attr_reader :event, :context, :quest_name, :action_name
+
     def begin_action(payload, context, name)
       @context = context
       @quest_name = self.class.quest_name
