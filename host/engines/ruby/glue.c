@@ -8,6 +8,7 @@
 #include <mruby/dump.h>
 #include <mruby/error.h>
 #include <mruby/hash.h>
+#include <mruby/internal.h>
 #include <mruby/proc.h>
 #include <mruby/string.h>
 #include <mruby/variable.h>
@@ -99,6 +100,16 @@ static mrb_value remove_variable(mrb_state *mrb, mrb_value self) {
   mrb_sym name;
   mrb_get_args(mrb, "on", &object, &name);
   return mrb_bool_value(!mrb_undef_p(mrb_iv_remove(mrb, object, name)));
+}
+
+// ── Exceptions in hand: `$!`, and `raise` alone, which raises it again.
+
+void engine_rescued(mrb_state *mrb, mrb_value exception) { mrb_gv_set(mrb, mrb_intern_lit(mrb, "$!"), exception); }
+
+static mrb_value raise_(mrb_state *mrb, mrb_value self) {
+  mrb_value last = mrb_gv_get(mrb, mrb_intern_lit(mrb, "$!"));
+  if (mrb_get_argc(mrb) == 0 && mrb_exception_p(last)) mrb_exc_raise(mrb, last);
+  return mrb_f_raise(mrb, self);
 }
 
 // ── Variables: instance variables before an action, and what changed of them after it.
@@ -268,6 +279,8 @@ void engine_init(mrb_state *mrb) {
     mrb_define_module_function(mrb, module, functions[i].name, functions[i].function, MRB_ARGS_REQ(functions[i].count));
   }
   mrb_define_module_function(mrb, module, "call", host_call, MRB_ARGS_ANY());
+  mrb_define_method(mrb, kernel, "raise", raise_, MRB_ARGS_ANY());
+  mrb_define_method(mrb, kernel, "fail", raise_, MRB_ARGS_ANY());
   mrb_define_method(mrb, kernel, "print", print, MRB_ARGS_ANY());
   mrb_define_method(mrb, kernel, "puts", puts_, MRB_ARGS_ANY());
   mrb_define_method(mrb, kernel, "p", p, MRB_ARGS_ANY());

@@ -16,6 +16,10 @@ void engine_init(mrb_state *mrb);
 void floats_init(mrb_state *mrb);
 void regexp_init(mrb_state *mrb);
 
-// Tells the host which line of the script runs.
+// Called by the interpreter when so many instructions were run: tells the host which line of the script runs.
+extern int engine_instructions;
 void engine_tick(mrb_state *mrb);
+
+// Called by the interpreter when an exception is rescued.
+void engine_rescued(mrb_state *mrb, mrb_value exception);
 #endif

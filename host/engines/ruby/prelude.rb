@@ -89,6 +89,7 @@ module Q
         raise Failure.new("unknown-action", "quest #{kind.quest_name} has no action #{name}")
       end
       @answered = false
+      $! = nil
       srand(call("random.below", 0x7fffffff))
       quest = load(kind.new)
       payload = call("current.payload")

@@ -111,15 +111,21 @@ def write_library(mrbc, gems_in_c):
 
 
 def patch_vm():
-    """One count more an instruction: so the engine can tell where a script is that does not end."""
-    nothing = "#define CODE_FETCH_HOOK(mrb, irep, pc, regs)\n"
+    """One count more an instruction, so that the engine can tell where a script is that does not end; and what is rescued is `$!`."""
     with open(mruby + "/src/vm.c") as source:
         text = source.read()
-    if text.count(nothing) != 1:
-        sys.exit("vm.c is not the one that is known")
-    hook = "#define CODE_FETCH_HOOK(mrb, irep, pc, regs) if (--engine_instructions <= 0) engine_tick(mrb);\n"
+    changes = [
+        ("#define CODE_FETCH_HOOK(mrb, irep, pc, regs)\n",
+         "#define CODE_FETCH_HOOK(mrb, irep, pc, regs) if (--engine_instructions <= 0) engine_tick(mrb);\n"),
+        ("        case MRB_TT_EXCEPTION:\n          exc = mrb_obj_value(mrb->exc);\n",
+         "        case MRB_TT_EXCEPTION:\n          exc = mrb_obj_value(mrb->exc);\n          engine_rescued(mrb, exc);\n"),
+    ]
+    for known, changed in changes:
+        if text.count(known) != 1:
+            sys.exit("vm.c is not the one that is known: it lacks " + known)
+        text = text.replace(known, changed)
     with open(work + "/vm.c", "w") as out:
-        out.write("#include <mruby.h>\nextern int engine_instructions;\nvoid engine_tick(mrb_state *);\n" + text.replace(nothing, hook))
+        out.write('#include "library.h"\n' + text)
 
 
 def main():

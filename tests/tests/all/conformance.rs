@@ -31,3 +31,8 @@ fn lua() {
 fn javascript() {
     passes(&root().join("tests/conformance/quest.js"));
 }
+
+#[test]
+fn ruby() {
+    passes(&root().join("tests/conformance/quest.rb"));
+}
