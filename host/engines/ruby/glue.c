@@ -40,15 +40,21 @@ static int32_t line_of(mrb_state *mrb, const mrb_callinfo *frame) {
   return file == NULL || strcmp(file, script_name) != 0 ? 0 : mrb_debug_get_line(mrb, code, place);
 }
 
+static int32_t current_line(mrb_state *mrb) {
+  if (script_name == NULL) return 0;
+  // The lowest frame is that of the script's top level: in an action it has ended.
+  const mrb_callinfo *lowest = mrb->c == mrb->root_c && is_acting ? mrb->c->cibase + 1 : mrb->c->cibase;
+  for (const mrb_callinfo *frame = mrb->c->ci; frame >= lowest; frame--) {
+    int32_t line = line_of(mrb, frame);
+    if (line > 0) return line;
+  }
+  return 0;
+}
+
 void engine_tick(mrb_state *mrb) {
   engine_instructions = INSTRUCTIONS;
-  if (script_name == NULL) return;
-  for (const mrb_callinfo *frame = mrb->c->ci; frame > mrb->c->cibase; frame--) {
-    int32_t line = line_of(mrb, frame);
-    if (line <= 0) continue;
-    quest_host_script_position((uint32_t)line);
-    return;
-  }
+  int32_t line = current_line(mrb);
+  if (line > 0) quest_host_script_position((uint32_t)line);
 }
 
 // ── What the prelude is given.
@@ -75,6 +81,12 @@ static mrb_value host_call(mrb_state *mrb, mrb_value self) {
   mp_array(&args, (size_t)count);
   for (mrb_int i = 0; i < count; i++) encode(mrb, &args, given[i]);
   return outcome(mrb, contract_call(RSTRING_PTR(name), (size_t)RSTRING_LEN(name), args.at, args.len, &result));
+}
+
+// place(): "name.rb:3", where the script is.
+static mrb_value place(mrb_state *mrb, mrb_value self) {
+  int32_t line = current_line(mrb);
+  return line > 0 ? mrb_format(mrb, "%s:%d", script_name, (int)line) : mrb_str_new_lit(mrb, "");
 }
 
 static mrb_value acting(mrb_state *mrb, mrb_value self) { return mrb_bool_value(is_acting); }
@@ -273,8 +285,13 @@ void engine_init(mrb_state *mrb) {
     const char *name;
     mrb_func_t function;
     int count;
-  } functions[] = {{"acting?", acting, 0},          {"get_variable", get_variable, 2}, {"set_variable", set_variable, 3},
-                   {"remove_variable", remove_variable, 2}, {"load", load, 1},         {"store", store, 1}};
+  } functions[] = {{"acting?", acting, 0},
+                   {"place", place, 0},
+                   {"get_variable", get_variable, 2},
+                   {"set_variable", set_variable, 3},
+                   {"remove_variable", remove_variable, 2},
+                   {"load", load, 1},
+                   {"store", store, 1}};
   for (size_t i = 0; i < sizeof functions / sizeof *functions; i++) {
     mrb_define_module_function(mrb, module, functions[i].name, functions[i].function, MRB_ARGS_REQ(functions[i].count));
   }

@@ -3,6 +3,7 @@
 # Ends an action with a code of its own: raise Failure.new("out-of-stock", "none is left")
 class Failure < StandardError
   attr_reader :code
+  attr_accessor :place
 
   def initialize(code, message = nil)
     @code = code.to_s
@@ -72,7 +73,20 @@ module Q
     end
 
     def define
-      raise Failure.new("no-quest", "there is no quest in this script: write  quest :name do … end") if @quests.empty?
+      wrong("no-quest", "there is no quest in this script: write  quest :name do … end") if @quests.empty?
+      # The frame of the top level stays below those of actions.
+      begin
+        raise "here"
+      rescue => error
+        @bottom = (error.backtrace || [])[-1]
+      end
+    end
+
+    # What is wrong with the script, at a place that is not the one that runs.
+    def wrong(code, message, place = "")
+      failure = Failure.new(code, message)
+      failure.place = place
+      raise failure
     end
 
     def define_again
@@ -109,19 +123,21 @@ module Q
     # [code, message, what to log]
     def told(error)
       frames = error.backtrace || []
-      place = frames[0] ? place_of(frames[0]) + ": " : ""
+      frames = frames[0...-1] if acting? && frames[-1] == @bottom
+      place = error.is_a?(Failure) && error.place || place_of(frames[0])
+      place += ": " unless place.empty?
       message = error.message.to_s
       if error.is_a?(Failure)
         return [error.code, acting? && !error.is_a?(Refusal) ? message : place + message, nil]
       end
       message = "#{place}#{message} (#{error.class})"
-      frames = frames[0...-1] if acting? && frames.size > 1
       trace = frames.size > 1 ? "#{message}\n" + frames[1, 12].map { |frame| "    from #{frame}" }.join("\n") : nil
       ["exception", message, trace]
     end
 
+    # "name.rb:3" of a backtrace's line.
     def place_of(frame)
-      frame.split(":")[0, 2].join(":")
+      frame.to_s.split(":")[0, 2].join(":")
     end
 
     # Of the words that are known the one that was perhaps meant.
@@ -216,9 +232,9 @@ module Q
       end
 
       def end_quest
-        @wanted.each do |name, by|
+        @wanted.each do |name, (by, place)|
           next if @actions[name]
-          raise Failure.new("unknown-action", "quest #{quest_name} has no action #{name}, which #{by} calls#{Q.meant(name, @actions.keys)}")
+          Q.wrong("unknown-action", "quest #{quest_name} has no action #{name}, which #{by} calls#{Q.meant(name, @actions.keys)}", place)
         end
       end
 
@@ -243,17 +259,17 @@ module Q
       end
 
       def every(schedule, action, name: action)
-        @wanted[action.to_s] = "every #{schedule.inspect}"
+        @wanted[action.to_s] = ["every #{schedule.inspect}", Q.place]
         Q.say("every", name.to_s, action.to_s, schedule.to_s)
       end
 
       def pattern(name, spec)
         Q.say("pattern", name.to_s, spec)
-        ["action", "else"].each { |part| (to = spec[part] || spec[part.to_sym]) && @wanted[to.to_s] = "pattern #{name}" }
+        ["action", "else"].each { |part| (to = spec[part] || spec[part.to_sym]) && @wanted[to.to_s] = ["pattern #{name}", Q.place] }
       end
 
       def unknown(what, word, known)
-        raise ArgumentError, "unknown #{what}#{Q.meant(word, known)} Known are #{known.join(", ")}"
+        raise ArgumentError, "unknown #{what} (known are #{known.join(", ")})#{Q.meant(word, known)}"
       end
 
       def method_missing(name, *args, &block)
