@@ -42,9 +42,7 @@ static int32_t line_of(mrb_state *mrb, const mrb_callinfo *frame) {
 
 static int32_t current_line(mrb_state *mrb) {
   if (script_name == NULL) return 0;
-  // The lowest frame is that of the script's top level: in an action it has ended.
-  const mrb_callinfo *lowest = mrb->c == mrb->root_c && is_acting ? mrb->c->cibase + 1 : mrb->c->cibase;
-  for (const mrb_callinfo *frame = mrb->c->ci; frame >= lowest; frame--) {
+  for (const mrb_callinfo *frame = mrb->c->ci; frame >= mrb->c->cibase; frame--) {
     int32_t line = line_of(mrb, frame);
     if (line > 0) return line;
   }
@@ -278,6 +276,8 @@ static mrb_value p(mrb_state *mrb, mrb_value self) {
   return count == 0 ? mrb_nil_value() : count == 1 ? given[0] : mrb_ary_new_from_values(mrb, count, given);
 }
 
+static mrb_value run_in_frame(mrb_state *mrb, mrb_value self);
+
 void engine_init(mrb_state *mrb) {
   struct RClass *module = mrb_define_module(mrb, "Q"), *kernel = mrb->kernel_module;
   engine = mrb_obj_value(module);
@@ -290,6 +290,7 @@ void engine_init(mrb_state *mrb) {
                    {"get_variable", get_variable, 2},
                    {"set_variable", set_variable, 3},
                    {"remove_variable", remove_variable, 2},
+                   {"run", run_in_frame, 1},
                    {"load", load, 1},
                    {"store", store, 1}};
   for (size_t i = 0; i < sizeof functions / sizeof *functions; i++) {
@@ -366,7 +367,13 @@ static bool syntax_error(failure_t *error, struct mrb_parser_state *parser) {
   return false;
 }
 
-// Runs the script's top level.
+// Runs the script's top level: called by `run_script` in a frame of its own, which takes its local variables off the stack when it ends.
+static mrb_value run_in_frame(mrb_state *mrb, mrb_value self) {
+  struct RProc *code = mrb_proc_ptr(mrb_get_arg1(mrb));
+  mrb_top_run(mrb, code, mrb_top_self(mrb), 0);
+  return mrb_nil_value();
+}
+
 static bool run_script(engine_string_t *source, failure_t *error) {
   mrbc_context *context = mrbc_context_new(mrb);
   mrbc_filename(mrb, context, script_name);
@@ -379,8 +386,7 @@ static bool run_script(engine_string_t *source, failure_t *error) {
   mrbc_context_free(mrb, context);
   if (code == NULL) return mrb->exc == NULL ? syntax_error(error, NULL) : fail(error);
   MRB_PROC_SET_TARGET_CLASS(code, mrb->object_class);
-  mrb->c->ci->u.target_class = mrb->object_class;
-  mrb_top_run(mrb, code, mrb_top_self(mrb), 0);
+  mrb_funcall(mrb, engine, "run", 1, mrb_obj_value(code));
   return mrb->exc == NULL || fail(error);
 }
 

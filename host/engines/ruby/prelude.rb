@@ -21,6 +21,14 @@ class Transient < Failure
   end
 end
 
+class SystemStackError
+  def message; "calls are nested too deep: does a method call itself without end?"; end
+end
+
+class NoMemoryError
+  def message; "there is no memory left for this action (limit memory_bytes_max)"; end
+end
+
 # Bytes that are no text: "…".b
 class Binary
   def length; bytesize; end
@@ -74,12 +82,6 @@ module Q
 
     def define
       wrong("no-quest", "there is no quest in this script: write  quest :name do … end") if @quests.empty?
-      # The frame of the top level stays below those of actions.
-      begin
-        raise "here"
-      rescue => error
-        @bottom = (error.backtrace || [])[-1]
-      end
     end
 
     # What is wrong with the script, at a place that is not the one that runs.
@@ -114,7 +116,7 @@ module Q
     end
 
     def not_stored(variable, error)
-      raise error if error.is_a?(Failure)
+      raise Refusal.new(error.code, "#{variable}: #{error.message}") if error.is_a?(Failure)
       raise error.class, "#{variable}: #{error.message}"
     end
 
@@ -122,17 +124,23 @@ module Q
 
     # [code, message, what to log]
     def told(error)
-      frames = error.backtrace || []
-      frames = frames[0...-1] if acting? && frames[-1] == @bottom
+      frames = (error.backtrace || []).reject { |frame| frame.start_with?("(unknown)") }
       place = error.is_a?(Failure) && error.place || place_of(frames[0])
       place += ": " unless place.empty?
       message = error.message.to_s
+      message = message.inspect unless message.valid_encoding?
       if error.is_a?(Failure)
         return [error.code, acting? && !error.is_a?(Refusal) ? message : place + message, nil]
       end
       message = "#{place}#{message} (#{error.class})"
-      trace = frames.size > 1 ? "#{message}\n" + frames[1, 12].map { |frame| "    from #{frame}" }.join("\n") : nil
-      ["exception", message, trace]
+      ["exception", message, frames.size > 1 ? message + trace_of(frames) : nil]
+    end
+
+    # Calls that repeat stand there once.
+    def trace_of(frames)
+      lines = []
+      frames[1..-1].each { |frame| frame == lines.last&.first ? lines.last[1] += 1 : lines << [frame, 1] }
+      lines.first(12).map { |frame, times| "\n    from #{frame}#{" (#{times} times)" if times > 1}" }.join
     end
 
     # "name.rb:3" of a backtrace's line.

@@ -41,7 +41,7 @@ static void refuse(mrb_state *mrb, mrb_value value) {
   if (name != NULL && strcmp(name, "Time") == 0) hint = "write time.to_i, and Time.at(seconds) to have it back";
   else if (name != NULL && strcmp(name, "Set") == 0) hint = "write set.to_a, and Set.new(array) to have it back";
   else if (mrb_respond_to(mrb, value, mrb_intern_lit(mrb, "to_h"))) hint = "write its to_h";
-  mrb_raisef(mrb, E_TYPE_ERROR, "a %C cannot be stored or sent: %s", its, hint);
+  mrb_raisef(mrb, E_TYPE_ERROR, "an object of the class %C cannot be stored or sent: %s", its, hint);
 }
 
 static void encode_at(mrb_state *mrb, bytes_t *to, mrb_value value, int depth) {
