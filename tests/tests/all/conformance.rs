@@ -38,3 +38,8 @@ fn typescript() {
 fn javascript() {
     passes(&root().join("tests/conformance/quest.js"));
 }
+
+#[test]
+fn ruby() {
+    passes(&root().join("tests/conformance/quest.rb"));
+}

@@ -14,11 +14,13 @@ pub enum Language {
     TypeScript,
     /// Lua 5.4.
     Lua,
+    /// Ruby, by mruby.
+    Ruby,
 }
 
 impl Language {
     /// All of them.
-    pub const ALL: [Self; 3] = [Self::JavaScript, Self::TypeScript, Self::Lua];
+    pub const ALL: [Self; 4] = [Self::JavaScript, Self::TypeScript, Self::Lua, Self::Ruby];
 
     /// The language of a file, by what its name ends with; none if it is no script.
     pub fn of(file: &Path) -> Option<Self> {
@@ -32,6 +34,7 @@ impl Language {
             Self::JavaScript => "JavaScript",
             Self::TypeScript => "TypeScript",
             Self::Lua => "Lua",
+            Self::Ruby => "Ruby",
         }
     }
 
@@ -41,6 +44,7 @@ impl Language {
             Self::JavaScript => &["js"],
             Self::TypeScript => &["ts"],
             Self::Lua => &["lua"],
+            Self::Ruby => &["rb"],
         }
     }
 
@@ -49,6 +53,7 @@ impl Language {
         match self {
             Self::JavaScript | Self::TypeScript => include_bytes!("../../../engines/built/js.wasm"),
             Self::Lua => include_bytes!("../../../engines/built/lua.wasm"),
+            Self::Ruby => include_bytes!("../../../engines/built/ruby.wasm"),
         }
     }
 }
