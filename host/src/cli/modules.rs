@@ -7,7 +7,7 @@ use std::{
 
 use super::{build, client::Refused, print::Printer};
 use crate::{
-    host::modules_in,
+    reload::modules_in,
     settings::Settings,
     wasm::{Problem, Registry, Runtime},
 };

@@ -8,7 +8,9 @@ use tracing_subscriber::EnvFilter;
 use super::{Outcome, SettingFlags, build, messages::tail_line, print::Printer};
 use crate::{
     api::view,
-    host::{Host, modules_in},
+    host::Host,
+    reload::{Change, modules_in},
+    wasm::{Loaded, Problem},
 };
 
 /// Serve quests.
@@ -43,7 +45,9 @@ pub(crate) async fn run(args: Args, printer: &Printer) -> Outcome {
     }
     greet(&host, printer);
     let mut happenings = host.service.tail();
+    let mut changes = host.reloader.changes();
     loop {
+        // Cancel-safe: signals and channels keep what was not taken.
         tokio::select! {
             _ = interrupt.recv() => break,
             _ = terminate.recv() => break,
@@ -51,6 +55,11 @@ pub(crate) async fn run(args: Args, printer: &Printer) -> Outcome {
                 host.drain().await;
                 return Err(error);
             }
+            change = changes.recv() => match change {
+                Ok(change) => tell(&change, printer),
+                Err(RecvError::Lagged(missed)) => printer.say(&format!("… {missed} changes of modules not shown")),
+                Err(RecvError::Closed) => break,
+            },
             happening = happenings.recv(), if !args.quiet => match happening {
                 Ok((partition, happening)) => printer.say(&tail_line(&view(partition, &happening))),
                 Err(RecvError::Lagged(missed)) => printer.say(&format!("… {missed} happenings not shown")),
@@ -68,19 +77,9 @@ pub(crate) async fn run(args: Args, printer: &Printer) -> Outcome {
 
 fn greet(host: &Host, printer: &Printer) {
     for module in &host.loaded {
-        let how = if module.from_cache { "from cache" } else { "compiled" };
-        let text = format!(
-            "{}  ({} KiB, {how} in {} ms)",
-            module.quests.join(", "),
-            module.size / 1024,
-            module.compiled_in_ms
-        );
-        printer.say_named("loaded", &text);
+        printer.say_named("loaded", &loaded(module));
     }
-    for problem in &host.problems {
-        printer.warn(&format!("{} is NOT served: {} [{}]", problem.file.display(), problem.message, problem.code));
-        printer.hint(&problem.hint);
-    }
+    host.problems.iter().for_each(|problem| refused(problem, None, printer));
     if host.loaded.is_empty() {
         printer.warn("no quest is served: put .wasm files or Rust sources into the folder with quests (--quests)");
     }
@@ -92,6 +91,41 @@ fn greet(host: &Host, printer: &Printer) {
     if printer.is_json() {
         printer.json(&serde_json::json!({ "listening": address, "loaded": host.loaded, "problems": host.problems }));
     }
+}
+
+fn loaded(module: &Loaded) -> String {
+    let how = if module.from_cache { "from cache" } else { "compiled" };
+    format!("{}  ({} KiB, {how} in {} ms)", module.quests.join(", "), module.size / 1024, module.compiled_in_ms)
+}
+
+fn refused(problem: &Problem, still: Option<&str>, printer: &Printer) {
+    let goes_on = still.map_or_else(String::new, |digest| format!("; version {} goes on being served", short(digest)));
+    printer.warn(&format!("{} is NOT served: {}{goes_on} [{}]", problem.file.display(), problem.message, problem.code));
+    printer.hint(&problem.hint);
+}
+
+/// What became of a file while the host runs.
+fn tell(change: &Change, printer: &Printer) {
+    match change {
+        Change::Served(module) => printer.say_named("reloaded", &loaded(module)),
+        Change::Refused { problem, still } => refused(problem, still.as_deref(), printer),
+        Change::Withdrawn { file, quests } => {
+            printer.warn(&format!("{} is gone: {} not served any more", file.display(), are(quests)));
+            printer.hint("what comes for them waits until they are served again");
+        }
+    }
+    if printer.is_json() {
+        printer.json(&serde_json::json!(change));
+    }
+}
+
+fn are(quests: &[String]) -> String {
+    format!("{} {}", quests.join(", "), if quests.len() == 1 { "is" } else { "are" })
+}
+
+/// As much of a digest as people compare.
+fn short(digest: &str) -> &str {
+    digest.get(..12).unwrap_or(digest)
 }
 
 fn ansi() -> bool {

@@ -171,7 +171,9 @@ impl<'a> Owner<'a> {
         let horizon = last.filter(|_| taken.behind > 0).unwrap_or(taken.clock);
         let mut consumed = Consumed::of(&taken);
         let count = consumed.count;
-        let catalog = shared.quests.catalog();
+        // Once, for the whole turn: what it decides by and what it runs are of one version.
+        let serving = shared.quests.serving();
+        let catalog = Arc::clone(serving.catalog());
         let broadcast = load::broadcast_chunk(shared, self.number, self.state(), &catalog).await?;
         let agenda = self.state().agenda(horizon, pace.turn_due_max);
         let chores = self.broom.look(shared, self.number, taken.now).await?;
@@ -187,7 +189,7 @@ impl<'a> Owner<'a> {
             return Ok(Turned::End(end));
         }
         let Some(partition) = self.partition.take() else { return Ok(Turned::End(End::Lost)) };
-        let (partition, batch) = turns::run(shared, partition, turn, chores).await?;
+        let (partition, batch) = turns::run(shared, partition, turn, chores, serving).await?;
         self.partition = Some(partition);
         if count == 0 && batch.changes_nothing() {
             // Due by the partition's clock, not yet by the store's.

@@ -34,6 +34,7 @@ use wasmtime::{Engine, Store, component::Linker};
 pub use examine::Examined;
 pub use imports::{Access, Import};
 pub use module::{LoadError, Module};
+pub(crate) use registry::unreadable;
 pub use registry::{Loaded, Problem, Registry, read};
 pub use settings::RuntimeSettings;
 

@@ -60,6 +60,13 @@ impl LoadError {
         let message = format!("it defines the quest {quest:?}, which {} defines already", other.display());
         Self::new("duplicate-quest", message, "rename one of them, or remove one file")
     }
+
+    /// A quest that the file served is in it no more.
+    pub fn missing(quest: &str) -> Self {
+        let message = format!("it does not define the quest {quest:?} any more, which it served");
+        let hint = "its instances would be without code: put it back, give the file another name, or delete the file first";
+        Self::new("quest-missing", message, hint)
+    }
 }
 
 const WASM_MAGIC: &[u8] = b"\0asm";

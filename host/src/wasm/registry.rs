@@ -7,7 +7,7 @@ use std::{
     sync::Arc,
 };
 
-use parking_lot::RwLock;
+use parking_lot::{Mutex, RwLock};
 use quest_engine::{
     action::{Failure, FailureKind, Invocation, Ran},
     model::Catalog,
@@ -15,7 +15,7 @@ use quest_engine::{
 use serde::Serialize;
 
 use super::{LoadError, Module, Runtime};
-use crate::quests::Quests;
+use crate::quests::{Quests, Serving};
 
 /// A module file that is not served, and why.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -47,61 +47,106 @@ pub struct Loaded {
     pub quests: Vec<String>,
 }
 
-/// One consistent state of what is served.
-#[derive(Default)]
-struct Serving {
+/// One consistent state of what is served. Never changed once others can see it.
+struct Snapshot {
+    runtime: Arc<Runtime>,
     modules: BTreeMap<PathBuf, Arc<Module>>,
     by_quest: BTreeMap<String, Arc<Module>>,
     catalog: Arc<Catalog>,
-    problems: BTreeMap<PathBuf, Problem>,
 }
 
 /// What a host serves.
 pub struct Registry {
     runtime: Arc<Runtime>,
-    serving: RwLock<Arc<Serving>>,
+    serving: RwLock<Arc<Snapshot>>,
+    problems: Mutex<BTreeMap<PathBuf, Problem>>,
+    /// Held by whoever makes the next snapshot. Readers never wait for it: reading what a quest declares takes its time.
+    changing: Mutex<()>,
 }
 
 impl Registry {
     /// Serves nothing yet.
     pub fn new(runtime: Arc<Runtime>) -> Self {
-        Self { runtime, serving: RwLock::default() }
+        let empty = Arc::new(Snapshot::new(&runtime, BTreeMap::new()));
+        Self { runtime, serving: RwLock::new(empty), problems: Mutex::default(), changing: Mutex::default() }
     }
 
     /// Loads a module file and serves it. If anything is wrong with it, what was served under its name before goes on being served.
     pub fn load_file(&self, file: &Path) -> Result<Loaded, Problem> {
-        let bytes = read(file, self.runtime.settings.module_bytes_max)
-            .map_err(|error| LoadError::new("unreadable", format!("cannot read it: {error}"), ""));
-        let loaded = bytes.and_then(|bytes| self.runtime.load(&bytes)).and_then(|module| self.serve(file, module));
-        loaded.map_err(|LoadError { code, message, hint }| {
-            let problem = Problem { file: file.to_owned(), code, message, hint };
-            self.change(|serving| serving.problems.insert(file.to_owned(), problem.clone()));
-            problem
-        })
+        match read(file, self.runtime.settings.module_bytes_max) {
+            Ok(bytes) => self.offer(file, &bytes),
+            Err(error) => Err(self.refuse(file, unreadable(&error))),
+        }
+    }
+
+    /// Serves what a file holds, as [`Registry::load_file`] does. Takes a while: not for a thread that others wait for.
+    pub fn offer(&self, file: &Path, bytes: &[u8]) -> Result<Loaded, Problem> {
+        let served = self.module(file, bytes).and_then(|module| self.serve(file, module));
+        served.map_err(|error| self.refuse(file, error))
+    }
+
+    /// What a file holds, as a module: the one place where files become modules.
+    pub fn module(&self, _file: &Path, bytes: &[u8]) -> Result<Arc<Module>, LoadError> {
+        self.runtime.load(bytes)
+    }
+
+    /// Shows why a file is not served.
+    pub fn refuse(&self, file: &Path, error: LoadError) -> Problem {
+        let LoadError { code, message, hint } = error;
+        let problem = Problem { file: file.to_owned(), code, message, hint };
+        self.note(problem.clone());
+        problem
     }
 
     /// Shows something that is not served beside the files that are not: a source that came to no module.
     pub fn note(&self, problem: Problem) {
-        self.change(|serving| serving.problems.insert(problem.file.clone(), problem));
+        self.problems.lock().insert(problem.file.clone(), problem);
     }
 
-    /// Serves a module under a file's name.
+    /// Nothing is wrong with it any more; whether something was.
+    pub fn clear(&self, file: &Path) -> bool {
+        self.problems.lock().remove(file).is_some()
+    }
+
+    /// Serves a module under a file's name. A quest that the file served before must be in it: it would leave its instances without code.
     pub fn serve(&self, file: &Path, module: Arc<Module>) -> Result<Loaded, LoadError> {
+        let _changing = self.changing.lock();
         let current = Arc::clone(&self.serving.read());
+        let defines = |module: &Module, name: &str| module.quests.iter().any(|quest| quest.name == name);
         for quest in &module.quests {
-            let other = current.modules.iter().find(|(path, module)| {
-                path.as_path() != file && module.quests.iter().any(|theirs| theirs.name == quest.name)
-            });
+            let other = current
+                .modules
+                .iter()
+                .find(|(path, theirs)| path.as_path() != file && defines(theirs, &quest.name));
             if let Some((path, _)) = other {
                 return Err(LoadError::duplicate(&quest.name, path));
             }
         }
+        let before = current.modules.get(file).into_iter().flat_map(|module| &module.quests);
+        if let Some(missing) = before.clone().find(|quest| !defines(&module, &quest.name)) {
+            return Err(LoadError::missing(&missing.name));
+        }
         let loaded = describe(file, &module);
-        self.change(|serving| {
-            serving.problems.remove(file);
-            serving.modules.insert(file.to_owned(), module);
-        });
+        let mut modules = current.modules.clone();
+        modules.insert(file.to_owned(), module);
+        self.swap(modules);
+        self.clear(file);
         Ok(loaded)
+    }
+
+    /// Takes a file's quests out of service: their events wait for them. Gives their names.
+    pub fn withdraw(&self, file: &Path) -> Vec<String> {
+        let _changing = self.changing.lock();
+        let mut modules = self.serving.read().modules.clone();
+        self.clear(file);
+        let Some(module) = modules.remove(file) else { return Vec::new() };
+        self.swap(modules);
+        module.quests.iter().map(|quest| quest.name.clone()).collect()
+    }
+
+    /// The digest of what is served under a file's name.
+    pub fn digest(&self, file: &Path) -> Option<String> {
+        self.serving.read().modules.get(file).map(|module| module.digest.clone())
     }
 
     /// The modules served, in order of file.
@@ -111,30 +156,38 @@ impl Registry {
 
     /// The files that are not served, and why.
     pub fn problems(&self) -> Vec<Problem> {
-        self.serving.read().problems.values().cloned().collect()
+        self.problems.lock().values().cloned().collect()
     }
 
-    fn change<T>(&self, change: impl FnOnce(&mut Serving) -> T) {
-        let mut current = self.serving.write();
-        let mut next =
-            Serving { modules: current.modules.clone(), problems: current.problems.clone(), ..Serving::default() };
-        change(&mut next);
-        let quests = next.modules.values().flat_map(|module| module.quests.iter().map(move |quest| (quest, module)));
-        next.by_quest = quests.clone().map(|(quest, module)| (quest.name.clone(), Arc::clone(module))).collect();
-        next.catalog = Arc::new(Catalog::new(quests.map(|(quest, _)| quest.clone())));
-        *current = Arc::new(next);
+    fn swap(&self, modules: BTreeMap<PathBuf, Arc<Module>>) {
+        let next = Arc::new(Snapshot::new(&self.runtime, modules));
+        *self.serving.write() = next;
     }
 }
 
 impl Quests for Registry {
-    fn catalog(&self) -> Arc<Catalog> {
-        Arc::clone(&self.serving.read().catalog)
+    fn serving(&self) -> Arc<dyn Serving> {
+        Arc::clone(&self.serving.read()) as Arc<dyn Serving>
+    }
+}
+
+impl Snapshot {
+    fn new(runtime: &Arc<Runtime>, modules: BTreeMap<PathBuf, Arc<Module>>) -> Self {
+        let quests = modules.values().flat_map(|module| module.quests.iter().map(move |quest| (quest, module)));
+        let by_quest = quests.clone().map(|(quest, module)| (quest.name.clone(), Arc::clone(module))).collect();
+        let catalog = Arc::new(Catalog::new(quests.map(|(quest, _)| quest.clone())));
+        Self { runtime: Arc::clone(runtime), modules, by_quest, catalog }
+    }
+}
+
+impl Serving for Snapshot {
+    fn catalog(&self) -> &Arc<Catalog> {
+        &self.catalog
     }
 
     fn invoke(&self, invocation: Invocation) -> Ran {
-        let module = self.serving.read().by_quest.get(&invocation.quest).cloned();
-        match module {
-            Some(module) => self.runtime.invoke(&module, invocation),
+        match self.by_quest.get(&invocation.quest) {
+            Some(module) => self.runtime.invoke(module, invocation),
             None => {
                 let message = format!("no module serves the quest {:?} now", invocation.quest);
                 let code = "quest-not-served".to_owned();
@@ -142,6 +195,11 @@ impl Quests for Registry {
             }
         }
     }
+}
+
+/// Why a file could not be read.
+pub(crate) fn unreadable(error: &std::io::Error) -> LoadError {
+    LoadError::new("unreadable", format!("cannot read it: {error}"), "")
 }
 
 /// A file's bytes, and not many more than it may have: one that is too large is refused for it, unread.
