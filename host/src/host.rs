@@ -87,8 +87,7 @@ impl Host {
         let (store, redis) = open_store(settings).await?;
         let report = store.check().await?;
         let registry = registry(settings)?;
-        let reloader =
-            Reloader::new(Arc::clone(&registry), &settings.quests, files, settings.wasm.module_bytes_max);
+        let reloader = Reloader::new(Arc::clone(&registry), &settings.quests, files, settings.wasm.module_bytes_max);
         let (loaded, problems) = reloader.begin().await?;
         let id = format!("{:08x}{:08x}", std::process::id(), fastrand::u32(..));
         let config: crate::dispatcher::QuestConfig =

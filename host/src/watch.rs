@@ -33,7 +33,12 @@ struct Watched {
     files: BTreeSet<PathBuf>,
     /// Folders in which everything counts that no build makes.
     folders: BTreeSet<PathBuf>,
+    /// What changed and was not told yet.
+    changed: BTreeSet<PathBuf>,
 }
+
+/// Changed files that are remembered: enough for a save of many, and no more than that for a flood.
+const CHANGED_MAX: usize = 4096;
 
 /// Watches files and folders.
 pub(crate) struct Watch {
@@ -53,10 +58,8 @@ impl Watch {
         let (sender, changes) = channel(1);
         let counts = Arc::clone(&watched);
         let watcher = notify::recommended_watcher(move |event: notify::Result<notify::Event>| {
-            let is_change = event.is_ok_and(|event| {
-                !matches!(event.kind, EventKind::Access(_)) && event.paths.iter().any(|path| counts.lock().counts(path))
-            });
-            if is_change {
+            let Ok(event) = event else { return };
+            if !matches!(event.kind, EventKind::Access(_)) && counts.lock().take_in(event.paths) {
                 let _ = sender.try_send(());
             }
         });
@@ -64,9 +67,9 @@ impl Watch {
         Ok(Self { watcher, watched, told: BTreeSet::new(), changes, quiet })
     }
 
-    /// Waits for a change, and until it is over. Cancel-safe: a sign that was taken is only a part of a change that goes on, or was told
+    /// Waits for a change, and until it is over; which files changed. Cancel-safe: a sign that was taken is only a part of a change that goes on, or was told
     /// late; whoever gives up waiting looks by itself.
-    pub(crate) async fn changed(&mut self) -> anyhow::Result<()> {
+    pub(crate) async fn changed(&mut self) -> anyhow::Result<BTreeSet<PathBuf>> {
         self.changes.recv().await.context("the watcher of files ended")?;
         let until = Instant::now() + self.quiet.at_most;
         while Instant::now() < until {
@@ -75,7 +78,7 @@ impl Watch {
                 Ok(None) | Err(_) => break,
             }
         }
-        Ok(())
+        Ok(std::mem::take(&mut self.watched.lock().changed))
     }
 
     /// Watches one file, whether it is there or not.
@@ -118,6 +121,15 @@ impl Watch {
 }
 
 impl Watched {
+    /// Whether any of these counts.
+    fn take_in(&mut self, paths: Vec<PathBuf>) -> bool {
+        let counting: Vec<PathBuf> = paths.into_iter().filter(|path| self.counts(path)).collect();
+        let any = !counting.is_empty();
+        let room = CHANGED_MAX.saturating_sub(self.changed.len());
+        self.changed.extend(counting.into_iter().take(room));
+        any
+    }
+
     fn counts(&self, path: &Path) -> bool {
         let in_folder = |folder: &PathBuf| {
             path.strip_prefix(folder).is_ok_and(|inner| !inner.components().any(|part| is_made(part.as_ref())))
@@ -127,7 +139,7 @@ impl Watched {
 }
 
 /// What builds and tools make, and nobody writes.
-fn is_made(name: &Path) -> bool {
+pub(crate) fn is_made(name: &Path) -> bool {
     name == Path::new("target") || name.to_string_lossy().starts_with('.')
 }
 
@@ -138,7 +150,7 @@ mod tests {
     #[test]
     fn what_a_build_makes_is_no_change() {
         let files = BTreeSet::from([PathBuf::from("/q/target/x.wasm")]);
-        let watched = Watched { files, folders: BTreeSet::from([PathBuf::from("/q")]) };
+        let watched = Watched { files, changed: BTreeSet::new(), folders: BTreeSet::from([PathBuf::from("/q")]) };
         for (path, counts) in [
             ("/q/src/lib.rs", true),
             ("/q/target/x.wasm", true),

@@ -99,6 +99,9 @@ pub const BROADCAST: &str = "broadcast";
 /// Field of [`CURSORS`], map of destination to [`crate::record::RelayCursor`].
 pub const RELAYS: &str = "relays";
 
+/// Field of [`CURSORS`], map of quest to [`crate::record::Surveyed`].
+pub const SURVEYED: &str = "surveyed";
+
 /// Field of [`instances`], text: the context's time zone. No quest has a dot in its name.
 pub const ZONE: &str = ".zone";
 

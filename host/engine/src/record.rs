@@ -204,6 +204,24 @@ pub struct BroadcastPlace {
     pub after: Option<String>,
 }
 
+/// What the contexts of a quest have met of its definition.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Surveyed {
+    /// The digest of the definition that all of them have met; none: nobody knows.
+    pub digest: Option<u64>,
+    /// The survey under way, if one is.
+    pub ahead: Option<Surveying>,
+}
+
+/// A survey under way.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Surveying {
+    /// The digest of the definition that is met.
+    pub digest: u64,
+    /// The last context that has met it; none at the beginning.
+    pub after: Option<String>,
+}
+
 /// How far a relay to one destination is.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct RelayCursor {

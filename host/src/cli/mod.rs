@@ -11,6 +11,7 @@ mod modules;
 mod next;
 mod operate;
 mod print;
+mod rebuild;
 mod run;
 mod send;
 mod send_many;

@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 use super::{Format, time::show as time};
 
 /// Prints in the format asked for.
+#[derive(Clone, Copy)]
 pub(crate) struct Printer {
     format: Format,
 }

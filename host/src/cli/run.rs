@@ -1,11 +1,17 @@
 //! `run`: builds, loads, serves; then a quiet live log until it is told to stop.
 
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    path::PathBuf,
+    pin::pin,
+};
+
 use anyhow::Context as _;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::broadcast::error::RecvError;
 use tracing_subscriber::EnvFilter;
 
-use super::{Outcome, SettingFlags, build, messages::tail_line, print::Printer};
+use super::{Outcome, SettingFlags, build, messages::tail_line, print::Printer, rebuild};
 use crate::{
     api::view,
     host::Host,
@@ -21,6 +27,9 @@ pub(crate) struct Args {
     /// Serve the modules as they are; build nothing.
     #[arg(long)]
     no_build: bool,
+    /// Build sources again when they change, and serve what comes of it.
+    #[arg(long, conflicts_with = "no_build")]
+    watch: bool,
     /// Do not show events as they happen.
     #[arg(long, short)]
     quiet: bool,
@@ -37,13 +46,25 @@ pub(crate) async fn run(args: Args, printer: &Printer) -> Outcome {
         true => build::build(&settings.quests, printer)?,
         false => build::Built::default(),
     };
-    files.extend(built.modules);
+    files.extend(built.modules.keys().cloned());
     let mut host = Host::start(&settings, &files).await?;
     for problem in built.left_out {
         host.registry.note(problem.clone());
         host.problems.push(problem);
     }
+    let mut sources: BTreeMap<PathBuf, BTreeSet<PathBuf>> = BTreeMap::new();
+    for (module, folder) in built.modules {
+        sources.entry(folder).or_default().insert(module);
+    }
+    sources.into_iter().for_each(|(folder, modules)| host.reloader.set_built(&folder, modules));
     greet(&host, printer);
+    let reloader = host.reloader.clone();
+    let mut follow = pin!(async {
+        match args.watch {
+            true => rebuild::follow(&settings.quests, reloader, *printer).await,
+            false => std::future::pending().await,
+        }
+    });
     let mut happenings = host.service.tail();
     let mut changes = host.reloader.changes();
     loop {
@@ -51,6 +72,7 @@ pub(crate) async fn run(args: Args, printer: &Printer) -> Outcome {
         tokio::select! {
             _ = interrupt.recv() => break,
             _ = terminate.recv() => break,
+            ended = &mut follow => return ended,
             error = host.failed() => {
                 host.drain().await;
                 return Err(error);
@@ -113,9 +135,6 @@ fn tell(change: &Change, printer: &Printer) {
             printer.warn(&format!("{} is gone: {} not served any more", file.display(), are(quests)));
             printer.hint("what comes for them waits until they are served again");
         }
-    }
-    if printer.is_json() {
-        printer.json(&serde_json::json!(change));
     }
 }
 

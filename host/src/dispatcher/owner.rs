@@ -175,14 +175,16 @@ impl<'a> Owner<'a> {
         let serving = shared.quests.serving();
         let catalog = Arc::clone(serving.catalog());
         let broadcast = load::broadcast_chunk(shared, self.number, self.state(), &catalog).await?;
+        let survey = load::survey_chunk(shared, self.number, self.state(), &catalog).await?;
         let agenda = self.state().agenda(horizon, pace.turn_due_max);
         let chores = self.broom.look(shared, self.number, taken.now).await?;
-        let is_idle = count == 0 && agenda.is_empty() && broadcast.is_none() && chores.is_empty();
+        let parts = (broadcast, survey);
+        let is_idle = count == 0 && agenda.is_empty() && parts == (None, None) && chores.is_empty();
         if is_idle && !self.state().has_unsaved() {
             let moved = self.relay().await;
             return Ok(if moved { Turned::Worked } else { Turned::Idle });
         }
-        let turn = load::turn(shared, self.number, self.state(), taken, horizon, agenda, broadcast, catalog).await?;
+        let turn = load::turn(shared, self.number, self.state(), taken, horizon, agenda, parts, catalog).await?;
         if planted::is(Bug::AckBeforeCommit)
             && let Some(end) = self.commit(std::mem::take(&mut consumed), Batch::default(), stop).await?
         {

@@ -82,8 +82,8 @@ struct Inner {
     registry: Arc<Registry>,
     folder: PathBuf,
     bytes_max: usize,
-    /// Files elsewhere: what sources were built to.
-    built: Mutex<BTreeSet<PathBuf>>,
+    /// Files elsewhere: what sources were built to, by the folder of the sources; by none where that is not known.
+    built: Mutex<BTreeMap<PathBuf, BTreeSet<PathBuf>>>,
     seen: Mutex<BTreeMap<PathBuf, Seen>>,
     /// One look at a time.
     looking: tokio::sync::Mutex<()>,
@@ -93,7 +93,8 @@ struct Inner {
 impl Reloader {
     /// Of the modules in `folder`, and those of `files` that lie elsewhere. Nothing is loaded yet.
     pub fn new(registry: Arc<Registry>, folder: &Path, files: &[PathBuf], bytes_max: usize) -> Self {
-        let built = files.iter().filter(|file| file.parent() != Some(folder)).cloned().collect();
+        let elsewhere = files.iter().filter(|file| file.parent() != Some(folder)).cloned().collect();
+        let built = BTreeMap::from([(PathBuf::new(), elsewhere)]);
         Self(Arc::new(Inner {
             registry,
             folder: folder.to_owned(),
@@ -110,12 +111,26 @@ impl Reloader {
         self.0.changes.subscribe()
     }
 
-    /// From now on these are the modules that sources were built to, and these sources came to none.
-    pub fn set_built(&self, modules: &[PathBuf], left_out: &[Problem]) {
-        *self.0.built.lock() = modules.iter().cloned().collect();
-        for problem in left_out {
-            self.0.registry.note(problem.clone());
-        }
+    /// The sources in `folder` were built to these modules.
+    pub fn set_built(&self, folder: &Path, modules: BTreeSet<PathBuf>) {
+        self.0.registry.clear(folder);
+        let mut built = self.0.built.lock();
+        built.entry(PathBuf::new()).or_default().retain(|file| !modules.contains(file));
+        built.insert(folder.to_owned(), modules);
+    }
+
+    /// The sources in `folder` came to no module: what they were built to before goes on being served.
+    pub fn set_failed(&self, problem: Problem) {
+        let before = self.0.built.lock().get(&problem.file).and_then(|modules| modules.first().cloned());
+        let still = before.and_then(|file| self.0.registry.digest(&file));
+        self.0.registry.note(problem.clone());
+        self.0.tell(Change::Refused { problem, still });
+    }
+
+    /// The sources in `folder` are gone, and what they were built to with them.
+    pub fn set_gone(&self, folder: &Path) {
+        self.0.registry.clear(folder);
+        self.0.built.lock().remove(folder);
     }
 
     /// Loads everything for the first time, and says at once what is wrong.
@@ -160,7 +175,10 @@ impl Reloader {
     fn watch(&self, watch: &mut Watch) {
         let folder = self.0.folder.canonicalize().map(|folder| watch.flat(&folder));
         let built = self.0.built.lock().clone();
-        let failed = folder.ok().and_then(Result::err).or_else(|| built.iter().find_map(|file| watch.file(file).err()));
+        let failed = folder
+            .ok()
+            .and_then(Result::err)
+            .or_else(|| built.values().flatten().find_map(|file| watch.file(file).err()));
         if let Some(error) = failed {
             tracing::debug!("{error:#}; files are looked at");
         }
@@ -178,7 +196,7 @@ impl Reloader {
 impl Inner {
     fn look(&self, settles: Duration) -> anyhow::Result<bool> {
         let mut files: BTreeSet<PathBuf> = modules_in(&self.folder)?.into_iter().collect();
-        files.extend(self.built.lock().iter().cloned());
+        files.extend(self.built.lock().values().flatten().cloned());
         let mut again = false;
         let known: Vec<PathBuf> = self.seen.lock().keys().filter(|file| !files.contains(*file)).cloned().collect();
         for file in known {

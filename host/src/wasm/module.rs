@@ -64,7 +64,8 @@ impl LoadError {
     /// A quest that the file served is in it no more.
     pub fn missing(quest: &str) -> Self {
         let message = format!("it does not define the quest {quest:?} any more, which it served");
-        let hint = "its instances would be without code: put it back, give the file another name, or delete the file first";
+        let hint =
+            "its instances would be without code: put it back, give the file another name, or delete the file first";
         Self::new("quest-missing", message, hint)
     }
 }

@@ -114,10 +114,8 @@ impl Registry {
         let current = Arc::clone(&self.serving.read());
         let defines = |module: &Module, name: &str| module.quests.iter().any(|quest| quest.name == name);
         for quest in &module.quests {
-            let other = current
-                .modules
-                .iter()
-                .find(|(path, theirs)| path.as_path() != file && defines(theirs, &quest.name));
+            let other =
+                current.modules.iter().find(|(path, theirs)| path.as_path() != file && defines(theirs, &quest.name));
             if let Some((path, _)) = other {
                 return Err(LoadError::duplicate(&quest.name, path));
             }

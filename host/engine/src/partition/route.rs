@@ -116,6 +116,7 @@ impl Partition {
         {
             let member = quest.as_bytes().to_vec();
             progress.batch.writes.push(Write::SetAdd { key: keys::QUESTS.to_owned(), member });
+            self.met_by_adding(quest);
         }
         context.insert_instance(
             quest,

@@ -173,7 +173,8 @@ impl Run {
             runs_in_place: true,
         };
         let store: Arc<dyn Store> = Arc::clone(&link) as Arc<dyn Store>;
-        let dispatcher = Dispatcher::start(store, Arc::new(Served(Arc::clone(&self.quests))), options, Arc::new(|_, _| {}));
+        let dispatcher =
+            Dispatcher::start(store, Arc::new(Served(Arc::clone(&self.quests))), options, Arc::new(|_, _| {}));
         self.hosts.push((link, dispatcher));
     }
 
