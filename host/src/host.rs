@@ -17,7 +17,7 @@ use crate::{
     dispatcher::{Dispatcher, Options},
     ingress::Mover,
     quests::Quests,
-    reload::Reloader,
+    reload::{Reloader, Sources, Vault},
     service::Service,
     settings::Settings,
     store::{self, Open, Report, Store, redis::Redis},
@@ -76,8 +76,13 @@ pub fn registry(settings: &Settings) -> anyhow::Result<Arc<Registry>> {
 }
 
 impl Host {
-    /// Starts to serve.
+    /// Starts to serve these modules.
     pub async fn start(settings: &Settings, files: &[PathBuf]) -> anyhow::Result<Self> {
+        Self::start_from(settings, &Sources { files: files.to_vec(), ..Sources::default() }).await
+    }
+
+    /// Starts to serve.
+    pub async fn start_from(settings: &Settings, sources: &Sources) -> anyhow::Result<Self> {
         let address: SocketAddr = settings.listen.parse()?;
         let listener = tokio::net::TcpListener::bind(address).await.with_context(|| {
             let hint = "is another quest-host running? `--listen 127.0.0.1:0` takes a free port";
@@ -87,9 +92,11 @@ impl Host {
         let (store, redis) = open_store(settings).await?;
         let report = store.check().await?;
         let registry = registry(settings)?;
-        let reloader = Reloader::new(Arc::clone(&registry), &settings.quests, files, settings.wasm.module_bytes_max);
-        let (loaded, problems) = reloader.begin().await?;
         let id = format!("{:08x}{:08x}", std::process::id(), fastrand::u32(..));
+        let vault = Vault::new(Arc::clone(&store), id.clone(), settings.versions_kept);
+        let bytes_max = settings.wasm.module_bytes_max;
+        let reloader = Reloader::new(Arc::clone(&registry), &settings.quests, sources, bytes_max, Some(vault));
+        let (loaded, problems) = reloader.begin().await?;
         let config: crate::dispatcher::QuestConfig =
             settings.config.iter().map(|(quest, values)| (quest.clone(), Arc::new(values.clone()))).collect();
         let quests: Arc<dyn Quests> = Arc::clone(&registry) as Arc<dyn Quests>;

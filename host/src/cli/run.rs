@@ -1,10 +1,6 @@
 //! `run`: builds, loads, serves; then a quiet live log until it is told to stop.
 
-use std::{
-    collections::{BTreeMap, BTreeSet},
-    path::PathBuf,
-    pin::pin,
-};
+use std::pin::pin;
 
 use anyhow::Context as _;
 use tokio::signal::unix::{SignalKind, signal};
@@ -15,7 +11,7 @@ use super::{Outcome, SettingFlags, build, messages::tail_line, print::Printer, r
 use crate::{
     api::view,
     host::Host,
-    reload::{Change, modules_in},
+    reload::{Change, Sources, modules_in},
     wasm::{Loaded, Problem},
 };
 
@@ -41,22 +37,13 @@ pub(crate) async fn run(args: Args, printer: &Printer) -> Outcome {
     let _ = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_ansi(ansi()).try_init();
     let mut interrupt = signal(SignalKind::interrupt())?;
     let mut terminate = signal(SignalKind::terminate())?;
-    let mut files = modules_in(&settings.quests)?;
+    let files = modules_in(&settings.quests)?;
     let built = match settings.build && !args.no_build {
         true => build::build(&settings.quests, printer)?,
         false => build::Built::default(),
     };
-    files.extend(built.modules.keys().cloned());
-    let mut host = Host::start(&settings, &files).await?;
-    for problem in built.left_out {
-        host.registry.note(problem.clone());
-        host.problems.push(problem);
-    }
-    let mut sources: BTreeMap<PathBuf, BTreeSet<PathBuf>> = BTreeMap::new();
-    for (module, folder) in built.modules {
-        sources.entry(folder).or_default().insert(module);
-    }
-    sources.into_iter().for_each(|(folder, modules)| host.reloader.set_built(&folder, modules));
+    let sources = Sources { files, built: built.modules, left_out: built.left_out };
+    let mut host = Host::start_from(&settings, &sources).await?;
     greet(&host, printer);
     let reloader = host.reloader.clone();
     let mut follow = pin!(async {

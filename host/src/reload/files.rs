@@ -52,3 +52,8 @@ pub fn modules_in(folder: &Path) -> anyhow::Result<Vec<PathBuf>> {
     }
     Ok(files.into_iter().collect())
 }
+
+/// A file's name without its folder: what it is known by to all hosts.
+pub(super) fn name_of(file: &Path) -> Option<String> {
+    Some(file.file_name()?.to_str()?.to_owned())
+}

@@ -1,9 +1,14 @@
 //! Keeps what is served as the files are: a module that is new or has changed is read once it is whole, compiled beside what runs, checked,
 //! and takes its place in one step. If anything is wrong with it, what was served before goes on, and the reason is told once.
 //!
+//! What it serves it also brings to the store ([`vault`]), for restarts beside a broken file and for the other hosts of a cluster
+//! ([`shared`]).
+//!
 //! Must not know: what a module holds, partitions.
 
 mod files;
+mod shared;
+mod vault;
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -18,8 +23,11 @@ use tokio::sync::broadcast;
 use tokio_util::sync::CancellationToken;
 
 pub use files::modules_in;
+pub use shared::Refusal;
+pub use vault::{HostServes, Rollout, Vault, Version, Why};
 
 use crate::{
+    store,
     wasm::{Loaded, Problem, Registry, unreadable},
     watch::{Quiet, Watch},
 };
@@ -62,6 +70,17 @@ pub enum Change {
     },
 }
 
+/// What a host serves from.
+#[derive(Debug, Clone, Default)]
+pub struct Sources {
+    /// Module files.
+    pub files: Vec<PathBuf>,
+    /// Modules that sources were built to, each with the folder of the sources.
+    pub built: BTreeMap<PathBuf, PathBuf>,
+    /// Sources that could not be built.
+    pub left_out: Vec<Problem>,
+}
+
 /// What is known of a file.
 #[derive(Debug, Clone)]
 struct Seen {
@@ -85,22 +104,43 @@ struct Inner {
     /// Files elsewhere: what sources were built to, by the folder of the sources; by none where that is not known.
     built: Mutex<BTreeMap<PathBuf, BTreeSet<PathBuf>>>,
     seen: Mutex<BTreeMap<PathBuf, Seen>>,
+    /// Names of folders whose sources could not be built at the start.
+    unbuilt: BTreeSet<String>,
+    vault: Option<Vault>,
+    /// What was rolled out when that was last looked at.
+    followed: Mutex<BTreeMap<String, Rollout>>,
+    /// What this host last said that it serves.
+    said: Mutex<HostServes>,
     /// One look at a time.
     looking: tokio::sync::Mutex<()>,
     changes: broadcast::Sender<Change>,
 }
 
 impl Reloader {
-    /// Of the modules in `folder`, and those of `files` that lie elsewhere. Nothing is loaded yet.
-    pub fn new(registry: Arc<Registry>, folder: &Path, files: &[PathBuf], bytes_max: usize) -> Self {
-        let elsewhere = files.iter().filter(|file| file.parent() != Some(folder)).cloned().collect();
-        let built = BTreeMap::from([(PathBuf::new(), elsewhere)]);
+    /// Of the modules in `folder`, and those of `sources` that lie elsewhere. Nothing is loaded yet.
+    pub fn new(
+        registry: Arc<Registry>,
+        folder: &Path,
+        sources: &Sources,
+        bytes_max: usize,
+        vault: Option<Vault>,
+    ) -> Self {
+        let elsewhere = sources.files.iter().filter(|file| file.parent() != Some(folder)).cloned().collect();
+        let mut built: BTreeMap<PathBuf, BTreeSet<PathBuf>> = BTreeMap::from([(PathBuf::new(), elsewhere)]);
+        for (module, source) in &sources.built {
+            built.entry(source.clone()).or_default().insert(module.clone());
+        }
+        sources.left_out.iter().for_each(|problem| registry.note(problem.clone()));
         Self(Arc::new(Inner {
             registry,
             folder: folder.to_owned(),
             bytes_max,
             built: Mutex::new(built),
+            unbuilt: sources.left_out.iter().filter_map(|problem| files::name_of(&problem.file)).collect(),
             seen: Mutex::default(),
+            vault,
+            followed: Mutex::default(),
+            said: Mutex::default(),
             looking: tokio::sync::Mutex::default(),
             changes: broadcast::channel(CHANGES_KEPT).0,
         }))
@@ -135,8 +175,40 @@ impl Reloader {
 
     /// Loads everything for the first time, and says at once what is wrong.
     pub async fn begin(&self) -> anyhow::Result<(Vec<Loaded>, Vec<Problem>)> {
+        self.0.begin_shared().await?;
         self.look(Duration::ZERO).await?;
+        self.0.follow().await?;
         Ok((self.0.registry.modules(), self.0.registry.problems()))
+    }
+
+    /// All versions that the store has, of each file the latest first; and what is rolled out, by file.
+    pub async fn versions(&self) -> store::Result<(Vec<Version>, BTreeMap<String, Rollout>)> {
+        match &self.0.vault {
+            Some(vault) => Ok((vault.versions().await?, vault.rollouts().await?)),
+            None => Ok(Default::default()),
+        }
+    }
+
+    /// What each living host serves.
+    pub async fn hosts(&self) -> store::Result<BTreeMap<String, HostServes>> {
+        match &self.0.vault {
+            Some(vault) => vault.hosts().await,
+            None => Ok(BTreeMap::new()),
+        }
+    }
+
+    /// The version that [`Reloader::roll_back`] would go to.
+    pub async fn version_before(&self, quest: &str, to: Option<&str>) -> Result<Version, Refusal> {
+        match &self.0.vault {
+            Some(vault) => self.0.version_before(vault, quest, to).await,
+            None => Err(Refusal::NotKept("this host keeps no versions".to_owned())),
+        }
+    }
+
+    /// Goes back to an earlier version of the file that defines a quest, on all hosts: to the one named, or to the one before.
+    pub async fn roll_back(&self, quest: &str, to: Option<&str>) -> Result<Version, Refusal> {
+        let _looking = self.0.looking.lock().await;
+        self.0.roll_back(quest, to).await
     }
 
     /// Looks at once, as after a build.
@@ -168,6 +240,10 @@ impl Reloader {
             match self.look(SETTLES).await {
                 Ok(again) => soon = again,
                 Err(error) => tracing::warn!("the folder with quests cannot be looked at: {error:#}"),
+            }
+            let _looking = self.0.looking.lock().await;
+            if let Err(error) = self.0.follow().await {
+                tracing::debug!(%error, "cannot look at what is rolled out; tried again");
             }
         }
     }
@@ -217,6 +293,7 @@ impl Inner {
         }
         seen.remove(file);
         let quests = self.registry.withdraw(file);
+        self.take_back(file);
         // What they kept out may take their place.
         let kept_out = seen.values_mut().filter(|it| it.refused.as_deref() == Some("duplicate-quest"));
         kept_out.for_each(|it| (it.stamp, it.digest) = (None, None));
@@ -253,6 +330,7 @@ impl Inner {
         match offered {
             Ok(loaded) => {
                 let again = self.remember(file, stamp, digest, None);
+                self.bring(file, &loaded, read.ok().flatten().as_ref().map_or(&[][..], |(_, bytes)| bytes));
                 self.tell(Change::Served(loaded));
                 again
             }

@@ -10,7 +10,7 @@ use std::{
 use parking_lot::{Mutex, RwLock};
 use quest_engine::{
     action::{Failure, FailureKind, Invocation, Ran},
-    model::Catalog,
+    model::{Catalog, QuestDefinition},
 };
 use serde::Serialize;
 
@@ -145,6 +145,18 @@ impl Registry {
     /// The digest of what is served under a file's name.
     pub fn digest(&self, file: &Path) -> Option<String> {
         self.serving.read().modules.get(file).map(|module| module.digest.clone())
+    }
+
+    /// What is defined under a file's name.
+    pub fn definitions(&self, file: &Path) -> Vec<QuestDefinition> {
+        self.serving.read().modules.get(file).map(|module| module.quests.clone()).unwrap_or_default()
+    }
+
+    /// The file that a quest is served from.
+    pub fn file_of(&self, quest: &str) -> Option<PathBuf> {
+        let current = Arc::clone(&self.serving.read());
+        let mut defining = current.modules.iter().filter(|(_, it)| it.quests.iter().any(|theirs| theirs.name == quest));
+        defining.next().map(|(file, _)| file.clone())
     }
 
     /// The modules served, in order of file.

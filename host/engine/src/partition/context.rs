@@ -162,6 +162,11 @@ impl Context {
         self.dangling.extend(until.collect::<Vec<_>>());
     }
 
+    /// What the index of due times says of it is not known: other code may have marked its timers. It is written anew.
+    pub(super) fn forget_stored_wake(&mut self) {
+        self.wake_stored = Some(Millis::MAX);
+    }
+
     fn is_free(&self, quest: &str) -> bool {
         self.instances.get(quest).is_some_and(|live| live.record.held.is_none())
     }

@@ -71,6 +71,9 @@ impl Partition {
             if context.met != self.catalogs {
                 self.meet(&mut context, now);
             }
+            if !context.timers.is_empty() {
+                context.forget_stored_wake();
+            }
             self.contexts.insert(name.clone(), context);
         }
         let after = contexts.last().filter(|_| more).cloned();

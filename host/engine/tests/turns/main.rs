@@ -11,3 +11,4 @@ mod order;
 mod outward;
 mod recurrence;
 mod routing;
+mod survey;

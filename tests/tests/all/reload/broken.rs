@@ -24,7 +24,7 @@ fn broken() -> Vec<(&'static str, Vec<u8>, &'static str)> {
         ("garbage", b"no module at all".to_vec(), "not-wasm"),
         ("core", b"\0asm\x01\0\0\0".to_vec(), "core-module"),
         ("wrong world", component("(component)"), "no-guest"),
-        ("denied import", component(import), "unknown-import"),
+        ("denied import", component(import), "denied-import"),
         ("trap in define", variant("name=variant;trap=define"), "define-trapped"),
         ("refused define", variant("name=variant;version=0"), "invalid-version"),
         ("renamed quest", variant("name=other;on=next:next"), "quest-missing"),
