@@ -141,6 +141,7 @@ impl Host {
         let api = Api {
             service: service.clone(),
             registry: Arc::clone(&registry),
+            reloader: reloader.clone(),
             store: Arc::new(json!({ "name": report.name, "promise": report.promise, "warnings": report.warnings })),
             access: Arc::new(Access {
                 token: (!settings.token.is_empty()).then(|| settings.token.clone()),

@@ -27,6 +27,11 @@ pub fn patterns(context: &str) -> String {
     format!("{context}.patterns")
 }
 
+/// Hash: quest to [`crate::record::Before`]: what its instance was before its last upgrade. One a context.
+pub fn before(context: &str) -> String {
+    format!("{context}.before")
+}
+
 /// List of [`crate::record::Waiting`]: what a turn could not process of a context, oldest first.
 pub fn backlog(context: &str) -> String {
     format!("{context}.backlog")

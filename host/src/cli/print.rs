@@ -146,7 +146,7 @@ pub(crate) fn plain(text: &str) -> String {
 }
 
 fn is_time(field: &str) -> bool {
-    ["due", "at", "added_at", "accepted_at", "died_at"].contains(&field)
+    ["due", "at", "added_at", "accepted_at", "died_at", "first_at", "last_at"].contains(&field)
 }
 
 #[cfg(test)]

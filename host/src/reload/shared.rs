@@ -185,9 +185,9 @@ impl Inner {
         let file = self.registry.file_of(quest);
         let name = file.as_deref().and_then(name_of);
         let served = file.as_deref().and_then(|file| self.registry.digest(file));
-        let mut own = versions.into_iter().filter(|it| {
-            it.quests.contains_key(quest) && name.as_ref().is_none_or(|name| *name == it.file)
-        });
+        let mut own = versions
+            .into_iter()
+            .filter(|it| it.quests.contains_key(quest) && name.as_ref().is_none_or(|name| *name == it.file));
         let found = match to {
             Some(to) if to.len() >= 4 => own.find(|it| it.digest.starts_with(to)),
             Some(_) => None,

@@ -122,7 +122,14 @@ impl Vault {
     }
 
     /// A host has this version of a file, and serves it: kept, and rolled out to all.
-    pub async fn bring(&self, file: &str, digest: &str, bytes: &[u8], quests: &[QuestDefinition], source: Option<String>) -> Result<()> {
+    pub async fn bring(
+        &self,
+        file: &str,
+        digest: &str,
+        bytes: &[u8],
+        quests: &[QuestDefinition],
+        source: Option<String>,
+    ) -> Result<()> {
         let key = format!("{file} {digest}");
         let known: Option<Version> = record(self.store.kept(VERSIONS, &key).await?)?;
         if known.is_none() || self.store.kept(MODULES, digest).await?.is_none() {
@@ -144,7 +151,13 @@ impl Vault {
     }
 
     /// All hosts are to serve this under the file's name from now on.
-    pub async fn roll_out(&self, file: &str, digest: Option<&str>, why: Why, (from, source): (Option<String>, Option<String>)) -> Result<()> {
+    pub async fn roll_out(
+        &self,
+        file: &str,
+        digest: Option<&str>,
+        why: Why,
+        (from, source): (Option<String>, Option<String>),
+    ) -> Result<()> {
         let (digest, host) = (digest.map(str::to_owned), self.host.clone());
         let before: Option<Rollout> = record(self.store.kept(ROLLOUTS, file).await?)?;
         if before.is_some_and(|before| before.digest == digest && before.why == why) {

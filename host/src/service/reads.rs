@@ -166,7 +166,8 @@ impl Service {
         let reads = vec![Read::Hash { key: keys::timers(context) }];
         let catalog = self.quests.catalog();
         let timers = self.read_context(context, reads).await?.timers()?.into_iter();
-        let mut timers: Vec<TimerView> = timers.map(|(name, timer)| timer_view(&catalog, context, name, timer)).collect();
+        let mut timers: Vec<TimerView> =
+            timers.map(|(name, timer)| timer_view(&catalog, context, name, timer)).collect();
         timers.sort_by_key(|timer| timer.due);
         Ok(timers)
     }
@@ -219,7 +220,9 @@ impl Service {
             let reads = names.iter().map(|name| Read::Hash { key: keys::timers(name) }).collect();
             let mut replies = read(&*self.store, partition, reads).await?;
             for context in &names {
-                timers.extend(replies.timers()?.into_iter().map(|(name, timer)| timer_view(&catalog, context, name, timer)));
+                timers.extend(
+                    replies.timers()?.into_iter().map(|(name, timer)| timer_view(&catalog, context, name, timer)),
+                );
             }
         }
         timers.sort_by_key(|timer| timer.due);
@@ -287,8 +290,7 @@ fn instance_view(context: &str, quest: &str, record: Instance) -> InstanceView {
 }
 
 fn timer_view(catalog: &Catalog, context: &str, (quest, name): (String, String), timer: Timer) -> TimerView {
-    let dangling =
-        catalog.get(&quest).is_some_and(|definition| !definition.actions.contains_key(&timer.action));
+    let dangling = catalog.get(&quest).is_some_and(|definition| !definition.actions.contains_key(&timer.action));
     TimerView {
         dangling,
         context: context.to_owned(),

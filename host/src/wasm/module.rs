@@ -64,7 +64,11 @@ impl LoadError {
     /// A version that is wanted and not kept.
     pub(crate) fn not_kept(digest: &str) -> Self {
         let message = format!("the store does not have the version {digest} (any more)");
-        Self::new("version-not-kept", message, "save the file again, or roll back to a version that `quest-host versions` lists")
+        Self::new(
+            "version-not-kept",
+            message,
+            "save the file again, or roll back to a version that `quest-host versions` lists",
+        )
     }
 
     /// A quest that the file served is in it no more.

@@ -147,6 +147,13 @@ impl Registry {
         self.serving.read().modules.get(file).map(|module| module.digest.clone())
     }
 
+    /// What would be served if a module of these bytes were the only one.
+    pub fn trial(&self, bytes: &[u8]) -> Result<Arc<dyn Serving>, LoadError> {
+        let file = PathBuf::from("trial.wasm");
+        let module = self.module(&file, bytes)?;
+        Ok(Arc::new(Snapshot::new(&self.runtime, BTreeMap::from([(file, module)]))))
+    }
+
     /// What is defined under a file's name.
     pub fn definitions(&self, file: &Path) -> Vec<QuestDefinition> {
         self.serving.read().modules.get(file).map(|module| module.quests.clone()).unwrap_or_default()

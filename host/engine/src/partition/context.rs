@@ -11,7 +11,7 @@ use crate::{
     model::Millis,
     pattern::Spec,
     planted::{self, Bug},
-    record::{Instance, Pattern, Record, Timer, Waiting},
+    record::{Before, Instance, Kept, Pattern, Record, Timer, Waiting},
     schedule::Zone,
     write::Write,
 };
@@ -100,6 +100,8 @@ struct Dirty {
     patterns: BTreeSet<(String, String)>,
     zone: bool,
     held: BTreeSet<String>,
+    /// What is kept from before upgrades: none removes it.
+    befores: BTreeMap<String, Option<Before>>,
     ids_added: Vec<String>,
     ids_removed: Vec<String>,
 }
@@ -213,6 +215,9 @@ impl Context {
     /// Removes an instance with all that is its own; gives what was held.
     pub(super) fn remove_instance(&mut self, quest: &str) -> VecDeque<Waiting> {
         let Some(live) = self.instances.remove(quest) else { return VecDeque::new() };
+        if live.record.kept.is_some() {
+            self.dirty.befores.insert(quest.to_owned(), None);
+        }
         self.dirty.ids_removed.push(live.record.id);
         self.dirty.instances.insert(quest.to_owned());
         self.dirty.wiped.insert(quest.to_owned());
@@ -271,6 +276,13 @@ impl Context {
             change(&mut live.record);
             self.dirty.instances.insert(quest.to_owned());
         }
+    }
+
+    /// Keeps what an instance was, or lets go of it.
+    pub(super) fn set_before(&mut self, quest: &str, before: Option<(Before, Kept)>) {
+        let kept = before.as_ref().map(|(_, kept)| *kept);
+        self.change_record(quest, |record| record.kept = kept);
+        self.dirty.befores.insert(quest.to_owned(), before.map(|(before, _)| before));
     }
 
     /// Puts a delivery behind those that an instance holds.
@@ -432,6 +444,13 @@ impl Context {
     fn write_variables(&self, name: &str, dirty: &Dirty, writes: &mut Vec<Write>) {
         for quest in &dirty.wiped {
             writes.push(Write::Delete { key: keys::variables(name, quest) });
+        }
+        for (quest, before) in &dirty.befores {
+            let (key, field) = (keys::before(name), quest.as_bytes().to_vec());
+            writes.push(match before {
+                Some(before) => Write::HashSet { key, field, value: before.to_bytes() },
+                None => Write::HashRemove { key, field },
+            });
         }
         for (quest, variable) in &dirty.variables {
             let Some(live) = self.instances.get(quest) else { continue };

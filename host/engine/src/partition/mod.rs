@@ -25,6 +25,7 @@ mod run;
 mod survey;
 mod timers;
 mod turn;
+mod versions;
 mod wakes;
 
 use std::{

@@ -130,6 +130,7 @@ impl Partition {
                 has_timers: false,
                 has_patterns: false,
                 declared: BTreeMap::new(),
+                kept: None,
             },
         );
         let entry = Entry { reply, ..waiting.entry.clone() };

@@ -12,3 +12,4 @@ mod outward;
 mod recurrence;
 mod routing;
 mod survey;
+mod versions;

@@ -11,7 +11,7 @@ use quest_engine::{
     limits::EngineLimits,
     model::{Body, Catalog, DeadLetter, Entry, Millis, Outcome, QuestDefinition, ReplyTo, Value},
     partition::{Batch, Happened, LoadedContext, Partition, Start, Survey, Turn},
-    record::{Instance, Record, Timer, Waiting},
+    record::{Before, Instance, Record, Timer, Waiting},
     write::Write,
 };
 
@@ -288,6 +288,12 @@ impl World {
             Value::Integer(n) => Some(n),
             other => panic!("{other:?}"),
         }
+    }
+
+    /// What is kept of an instance from before its last upgrade.
+    pub fn before(&self, context: &str, quest: &str) -> Option<Before> {
+        let bytes = self.stored.hashes.get(&keys::before(context))?.get(quest.as_bytes())?;
+        Some(Before::from_bytes(bytes).unwrap())
     }
 
     pub fn quests(&self, context: &str) -> Vec<String> {

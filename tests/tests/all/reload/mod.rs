@@ -1,6 +1,7 @@
 //! Reload: what is saved is served, what is broken is not, and no event is lost, doubled, or run by something in between.
 
 mod broken;
+mod kept;
 mod sources;
 mod swaps;
 

@@ -442,7 +442,10 @@ async fn what_is_kept_on_a_shelf_is_there_until_it_is_replaced_or_removed(store:
     assert_eq!(store.kept("modules", "a").await.unwrap().unwrap(), large);
     store.keep("versions", "a", Some(b"second")).await.unwrap();
     let shelf = store.shelf("versions").await.unwrap();
-    assert_eq!(shelf.into_iter().collect::<Vec<_>>(), [("a".to_owned(), b"second".to_vec()), ("b".to_owned(), Vec::new())]);
+    assert_eq!(
+        shelf.into_iter().collect::<Vec<_>>(),
+        [("a".to_owned(), b"second".to_vec()), ("b".to_owned(), Vec::new())]
+    );
     store.keep("versions", "a", None).await.unwrap();
     store.keep("versions", "a", None).await.unwrap();
     assert_eq!(store.kept("versions", "a").await.unwrap(), None);
