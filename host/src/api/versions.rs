@@ -1,6 +1,6 @@
 //! The handlers about versions: which there are, who serves what, back to an earlier one, and an upgrade tried beforehand.
 
-use std::time::Duration;
+use std::{path::Path, time::Duration};
 
 use axum::{Json, body::Bytes, extract::State};
 use serde::Deserialize;
@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 
 use super::{
     Api, Failure,
-    extract::{Body, Path, Query},
+    extract::{Body, Path as InPath, Query},
 };
 use crate::{
     quests::Quests as _,
@@ -42,8 +42,10 @@ pub(super) struct Rollback {
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(super) struct Limit {
+pub(super) struct Trial {
     limit: Option<usize>,
+    /// The file's name: what it ends with says what it is.
+    file: Option<String>,
 }
 
 pub(super) async fn versions(State(api): State<Api>, Query(of): Query<OfQuest>) -> Answer {
@@ -83,7 +85,7 @@ pub(super) async fn rollout(State(api): State<Api>) -> Answer {
     Ok(Json(json!({ "hosts": rows })))
 }
 
-pub(super) async fn roll_back(State(api): State<Api>, Path(quest): Path<String>, body: Body) -> Answer {
+pub(super) async fn roll_back(State(api): State<Api>, InPath(quest): InPath<String>, body: Body) -> Answer {
     let Rollback { to, force, dry_run } = body.json()?.unwrap_or_default();
     let target = api.reloader.version_before(&quest, to.as_deref()).await.map_err(refused)?;
     // A file's quests go back together.
@@ -118,15 +120,18 @@ pub(super) async fn roll_back(State(api): State<Api>, Path(quest): Path<String>,
 /// Tries the `upgrade` of the version that is served, or of the module that the body is.
 pub(super) async fn try_upgrade(
     State(api): State<Api>,
-    Path(quest): Path<String>,
-    Query(Limit { limit }): Query<Limit>,
+    InPath(quest): InPath<String>,
+    Query(Trial { limit, file }): Query<Trial>,
     module: Bytes,
 ) -> Answer {
     let serving = match module.is_empty() {
         true => api.registry.serving(),
         false => {
             let registry = api.registry.clone();
-            let tried = tokio::task::spawn_blocking(move || registry.trial(&module)).await;
+            let tried = tokio::task::spawn_blocking(move || {
+                registry.trial(Path::new(file.as_deref().unwrap_or("trial.wasm")), &module)
+            })
+            .await;
             let tried = tried.map_err(|error| Failure(Error::new(Kind::Failed, "host-bug", error.to_string())))?;
             tried.map_err(|error| {
                 Failure(Error { code: error.code, ..Error::new(Kind::Failed, "", error.message) }.hint(&error.hint))

@@ -5,6 +5,7 @@ mod build;
 mod client;
 mod config;
 mod examine;
+mod exec;
 mod inspect;
 mod messages;
 mod modules;
@@ -88,6 +89,8 @@ enum Command {
     Send(send::Args),
     /// Call an action and print its answer.
     Call(operate::Call),
+    /// Do what stands at the top level of a script and acts: add quests, remove them, call actions.
+    Exec(exec::Args),
     /// Ask a query and print its answer.
     Query(operate::Query),
     /// List instances: of a context, of a quest, or all.
@@ -252,6 +255,7 @@ async fn ask(command: Command, common: &Common, printer: &Printer) -> Outcome {
         Command::Remove(target) => operate::remove(&client, printer, &target).await,
         Command::Send(args) => send::run(&client, printer, args).await,
         Command::Call(call) => operate::call(&client, printer, &call).await,
+        Command::Exec(args) => exec::run(&client, printer, &args).await,
         Command::Query(query) => operate::query(&client, printer, &query).await,
         Command::Ps(args) => inspect::ps(&client, printer, &args).await,
         Command::Vars(args) => inspect::vars(&client, printer, &args).await,

@@ -116,6 +116,8 @@ pub(crate) async fn upgrade(client: &Client, printer: &Printer, args: &Upgrade) 
     let request = match &args.module {
         Some(file) => {
             let bytes = std::fs::read(file).with_context(|| format!("cannot read {}", file.display()))?;
+            let name = file.file_name().unwrap_or_default().to_string_lossy();
+            let request = request.query(&[("file", &name)]);
             request.header("Content-Type", "application/wasm").body(bytes)
         }
         None => request,

@@ -8,6 +8,8 @@ use std::{
 
 use anyhow::Context as _;
 
+use crate::wasm::Language;
+
 /// What tells a file's content from another without reading it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Stamp {
@@ -38,7 +40,7 @@ pub(super) fn read_whole(file: &Path, bytes_max: usize) -> std::io::Result<Optio
     Ok(is_whole.then_some((before, bytes)))
 }
 
-/// The modules in a folder, in order of name; of a folder that is not there, none.
+/// The modules in a folder, components and scripts, in order of name; of a folder that is not there, none.
 pub fn modules_in(folder: &Path) -> anyhow::Result<Vec<PathBuf>> {
     if !folder.exists() {
         return Ok(Vec::new());
@@ -46,7 +48,8 @@ pub fn modules_in(folder: &Path) -> anyhow::Result<Vec<PathBuf>> {
     let mut files = BTreeSet::new();
     for entry in std::fs::read_dir(folder).with_context(|| format!("cannot read {}", folder.display()))? {
         let path = entry?.path();
-        if path.extension().is_some_and(|extension| extension == "wasm") {
+        let is_component = path.extension().is_some_and(|extension| extension == "wasm");
+        if is_component || Language::of(&path).is_some() {
             files.insert(path);
         }
     }

@@ -322,7 +322,12 @@ impl Inner {
                 if known.as_ref().is_some_and(|known| known.digest == Some(digest)) {
                     return self.remember(file, Some(*stamp), Some(digest), known.and_then(|known| known.refused));
                 }
-                (Some(*stamp), Some(digest), self.load(file, bytes))
+                let offered = self.registry.prepare(file, bytes).and_then(|prepared| {
+                    // Before it is served: what a host serves is in the store, so that a restart finds it there.
+                    self.bring(file, &prepared, bytes);
+                    self.registry.serve(file, prepared)
+                });
+                (Some(*stamp), Some(digest), offered)
             }
             Err(_) if known.is_some() && is_missing(file) => return self.gone(file, settles),
             Err(error) => (stamp, None, Err(unreadable(error))),
@@ -330,7 +335,6 @@ impl Inner {
         match offered {
             Ok(loaded) => {
                 let again = self.remember(file, stamp, digest, None);
-                self.bring(file, &loaded, read.ok().flatten().as_ref().map_or(&[][..], |(_, bytes)| bytes));
                 self.tell(Change::Served(loaded));
                 again
             }
@@ -344,12 +348,6 @@ impl Inner {
                 again
             }
         }
-    }
-
-    /// Serves what a file holds.
-    fn load(&self, file: &Path, bytes: &[u8]) -> Result<Loaded, crate::wasm::LoadError> {
-        let module = self.registry.module(file, bytes)?;
-        self.registry.serve(file, module)
     }
 
     /// Notes what became of a file; whether to look at it again soon.

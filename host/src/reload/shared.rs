@@ -15,7 +15,7 @@ use super::{
 };
 use crate::{
     store::{Error, Result},
-    wasm::{LoadError, Loaded, Problem},
+    wasm::{LoadError, Loaded, Prepared, Problem},
 };
 
 /// Why a rollback is not done.
@@ -86,10 +86,9 @@ impl Inner {
     }
 
     /// Keeps what a file has brought, for restarts and for the other hosts.
-    pub(super) fn bring(&self, file: &Path, loaded: &Loaded, bytes: &[u8]) {
+    pub(super) fn bring(&self, file: &Path, prepared: &Prepared, bytes: &[u8]) {
         let (Some(vault), Some(name)) = (&self.vault, name_of(file)) else { return };
-        let (quests, source) = (self.registry.definitions(file), self.source_of(file));
-        let kept = vault.bring(&name, &loaded.digest, bytes, &quests, source);
+        let kept = vault.bring(&name, prepared.digest(), bytes, prepared.quests(), self.source_of(file));
         // On a blocking thread: see `Reloader::look`.
         let kept = tokio::runtime::Handle::current().block_on(kept);
         if let Err(error) = kept {
@@ -158,8 +157,9 @@ impl Inner {
             return Ok(Err(LoadError::not_kept(digest)));
         };
         let (registry, path) = (self.registry.clone(), path.to_owned());
-        let load = move || registry.module(&path, &bytes).and_then(|module| registry.serve(&path, module));
-        tokio::task::spawn_blocking(load).await.map_err(|error| Error::Unusable(format!("loading panicked: {error}")))
+        tokio::task::spawn_blocking(move || registry.load(&path, &bytes))
+            .await
+            .map_err(|error| Error::Unusable(format!("loading panicked: {error}")))
     }
 
     /// Goes back to an earlier version of the file that defines `quest`: to the one named, or to the one before.

@@ -245,7 +245,7 @@ impl Service {
             action: "upgrade".to_owned(),
             instance: record.id,
             event_name: String::new(),
-            event_id: "upgrade-trial".to_owned(),
+            event_id: "trial".to_owned(),
             cause: Cause::Lifecycle,
             accepted_at: now,
             processed_at: now,

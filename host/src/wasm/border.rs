@@ -2,13 +2,18 @@
 //!
 //! Nothing here decides anything: what a function means, what it refuses and with which code stands in `quest_engine::action`.
 
+use std::sync::Arc;
+
 use quest_engine::{
-    action::{Definer, Given, Level, Recorder, Refusal},
+    action::{Definer, Given, Level, Recorder, Refusal, Seed},
     model::Value as ModelValue,
 };
 use wasmtime::component::HasSelf;
 
-use super::wasi::Console;
+use super::{
+    script::{Script, Told},
+    wasi::Console,
+};
 
 wasmtime::component::bindgen!({
     path: "../wit",
@@ -34,6 +39,12 @@ pub(super) struct Run {
     pub(super) define_log: Vec<String>,
     pub(super) limiter: super::limits::Limiter,
     pub(super) wasi: Option<super::wasi::Wasi>,
+    /// The script that an interpreter runs.
+    pub(super) script: Option<Arc<Script>>,
+    /// What it told of the script.
+    pub(super) told: Told,
+    /// Random numbers while `define` runs: the same each time.
+    pub(super) define_random: Seed,
 }
 
 type Trappable<T> = wasmtime::Result<T>;
@@ -47,6 +58,13 @@ impl Run {
             Phase::Defining(_) => Err(wasmtime::Error::msg(
                 "the event, its variables and its effects are there inside `init` and `perform` only, not in `define`",
             )),
+        }
+    }
+
+    fn random(&mut self) -> &mut Seed {
+        match &mut self.phase {
+            Phase::Running(recorder) => recorder.random(),
+            Phase::Defining(_) => &mut self.define_random,
         }
     }
 
@@ -433,14 +451,18 @@ impl quest::host::log::Host for Run {
 
 impl quest::host::random::Host for Run {
     fn below(&mut self, bound: u32) -> Trappable<u32> {
-        Ok(self.run()?.random().below(bound))
+        Ok(self.random().below(bound))
     }
 
     fn unit(&mut self) -> Trappable<f64> {
-        Ok(self.run()?.random().unit())
+        Ok(self.random().unit())
     }
 
     fn bytes(&mut self, count: u32) -> Trappable<Vec<u8>> {
-        Ok(self.run()?.random_bytes(count))
+        const DEFINE_BYTES_MAX: u32 = 65_536;
+        Ok(match &mut self.phase {
+            Phase::Running(recorder) => recorder.random_bytes(count),
+            Phase::Defining(_) => self.define_random.bytes(count.min(DEFINE_BYTES_MAX) as usize),
+        })
     }
 }

@@ -13,6 +13,7 @@ mod imports;
 mod limits;
 mod module;
 mod registry;
+mod script;
 mod settings;
 #[cfg(test)]
 mod tests;
@@ -28,14 +29,15 @@ use std::{
 };
 
 use anyhow::{Context as _, anyhow};
-use quest_engine::action::{Export, Failure, Invocation, Ran, Recorder};
+use quest_engine::action::{Definer, Export, Failure, Invocation, Ran, Recorder, Seed};
 use wasmtime::{Engine, Store, component::Linker};
 
 pub use examine::Examined;
 pub use imports::{Access, Import};
 pub use module::{LoadError, Module};
 pub(crate) use registry::unreadable;
-pub use registry::{Loaded, Problem, Registry, read};
+pub use registry::{Loaded, Prepared, Problem, Registry, read};
+pub use script::{Defined, Language, Statement};
 pub use settings::RuntimeSettings;
 
 use border::{Phase, Run};
@@ -49,6 +51,10 @@ pub struct Runtime {
     /// With the contract only, and with WASI beside it: most quests need none, and making it costs each of their actions.
     bare: Linker<Run>,
     with_wasi: Linker<Run>,
+    /// With the contract and what interpreters ask for beside it.
+    scripts: Linker<Run>,
+    interpreters: script::Interpreters,
+    snapshots: script::Snapshots,
     settings: RuntimeSettings,
     cache: cache::Cache,
     fallback: Option<String>,
@@ -70,9 +76,23 @@ impl Runtime {
         border::link(&mut bare).map_err(|error| anyhow!("cannot link the contract: {error:#}"))?;
         let mut with_wasi = bare.clone();
         wasi::link(&mut with_wasi).map_err(|error| anyhow!("cannot link WASI: {error:#}"))?;
+        let mut scripts = bare.clone();
+        script::link(&mut scripts).map_err(|error| anyhow!("cannot link scripts: {error:#}"))?;
         let cache = cache::Cache::new(settings.cache.clone(), &engine);
         let ticker = Ticker::start(engine.clone()).context("cannot start the ticker thread")?;
-        Ok(Self { engine, bare, with_wasi, settings, cache, fallback, _ticker: ticker })
+        let (interpreters, snapshots) = (script::Interpreters::default(), script::Snapshots::default());
+        Ok(Self {
+            engine,
+            bare,
+            with_wasi,
+            scripts,
+            interpreters,
+            snapshots,
+            settings,
+            cache,
+            fallback,
+            _ticker: ticker,
+        })
     }
 
     /// Why instances are not pooled, if they are not.
@@ -84,10 +104,21 @@ impl Runtime {
     pub fn invoke(&self, module: &Module, invocation: Invocation) -> Ran {
         let (export, action) = (invocation.export, invocation.action.clone());
         let definition = module.quests.iter().find(|quest| quest.name == invocation.quest);
-        let recorder = Recorder::new(invocation, self.settings.action.clone(), definition);
-        let mut store = self.store(Phase::Running(Box::new(recorder)), self.settings.action_ms_max);
+        let mut recorder = Some(Box::new(Recorder::new(invocation, self.settings.action.clone(), definition)));
+        let (pre, replayed) = module.code.pre();
+        let phase = match replayed {
+            Some(_) => Phase::Defining(Definer::default()),
+            None => recorder.take().map_or_else(|| Phase::Defining(Definer::default()), Phase::Running),
+        };
+        let mut store = self.store(phase, self.settings.action_ms_max);
         let result = failure::guarded(|| {
-            let instance = module.pre.instantiate(&mut store)?;
+            let instance = pre.instantiate(&mut store)?;
+            if let (Some(scripted), Some(recorder)) = (replayed, recorder) {
+                match script::replay(scripted, &instance, &mut store, recorder)? {
+                    Ok(()) => {}
+                    Err(error) => return Ok(Err(error)),
+                }
+            }
             let guest = instance.quest_host_guest();
             match export {
                 Export::Init => guest.call_init(&mut store),
@@ -96,15 +127,21 @@ impl Runtime {
         });
         let mut run = store.into_data();
         run.take_printed(true);
-        let Run { phase, limiter, .. } = run;
+        let Run { phase, limiter, told, .. } = run;
         let Phase::Running(recorder) = phase else {
             return Ran { result: Err(failure::of_host("the run was lost")), logs: Vec::new() };
         };
         let (changes, logs) = recorder.finish();
         let result = match result {
             Ok(Ok(Ok(()))) => Ok(changes),
-            Ok(Ok(Err(border::GuestError { code, message }))) => Err(Failure::of_guest(code, message)),
-            Ok(Err(error)) => Err(failure::of_run(&error, limiter.refused, &self.settings)),
+            Ok(Ok(Err(border::GuestError { code, message }))) => {
+                Err(Failure::of_guest(code, module.code.with_line(message)))
+            }
+            Ok(Err(error)) => {
+                let mut failure = failure::of_run(&error, limiter.refused, &self.settings);
+                failure.message.push_str(&module.code.place(&told));
+                Err(failure)
+            }
             Err(panic) => Err(failure::of_host(&panic)),
         };
         Ran { result, logs }
@@ -112,7 +149,16 @@ impl Runtime {
 
     fn store(&self, phase: Phase, wall_ms: u64) -> Store<Run> {
         let limiter = limits::Limiter::new(&self.settings);
-        let mut store = Store::new(&self.engine, Run { phase, define_log: Vec::new(), limiter, wasi: None });
+        let run = Run {
+            phase,
+            define_log: Vec::new(),
+            limiter,
+            wasi: None,
+            script: None,
+            told: script::Told::default(),
+            define_random: Seed::of(&["define"]),
+        };
+        let mut store = Store::new(&self.engine, run);
         store.limiter(|run| &mut run.limiter);
         store.set_hostcall_fuel(self.settings.call_bytes_max);
         // One more than it takes: the present tick is partly over.

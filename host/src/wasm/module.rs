@@ -17,6 +17,7 @@ use super::{
     Runtime,
     border::{self, Phase, QuestPre, Run},
     failure, imports, limits,
+    script::{Scripted, Told},
 };
 
 /// A module that can be run.
@@ -31,7 +32,51 @@ pub struct Module {
     pub compiled_in: Duration,
     /// Whether the compiled code was at hand.
     pub from_cache: bool,
-    pub(super) pre: QuestPre<Run>,
+    pub(super) code: Code,
+}
+
+impl Module {
+    /// Whether it is a script that runs from its snapshot; false while it is replayed, and for components.
+    pub fn runs_from_snapshot(&self) -> bool {
+        matches!(&self.code, Code::Script(scripted) if scripted.snapshot.get().is_some())
+    }
+}
+
+/// What a module is made of.
+pub(super) enum Code {
+    /// A component of its own.
+    Component(QuestPre<Run>),
+    /// A script and its interpreter.
+    Script(Arc<Scripted>),
+}
+
+impl Code {
+    /// What to instantiate for a run; a script that it has to load first.
+    pub(super) fn pre(&self) -> (&QuestPre<Run>, Option<&Scripted>) {
+        match self {
+            Self::Component(pre) => (pre, None),
+            Self::Script(scripted) => {
+                let (pre, replay) = scripted.pre();
+                (pre, replay.then_some(scripted))
+            }
+        }
+    }
+
+    /// A message with the text of the script's line that it names.
+    pub(super) fn with_line(&self, message: String) -> String {
+        match self {
+            Self::Component(_) => message,
+            Self::Script(scripted) => scripted.with_line(&message),
+        }
+    }
+
+    /// Where a script was when it was ended from outside; empty where that is not known.
+    pub(super) fn place(&self, told: &Told) -> String {
+        match self {
+            Self::Component(_) => String::new(),
+            Self::Script(scripted) => scripted.place(told),
+        }
+    }
 }
 
 /// Why a module cannot be served.
@@ -115,7 +160,8 @@ impl Runtime {
         let pre = ready(linker, &component)?;
         let quests = self.define(&pre, found.patterns)?.finish();
         let quests = quests.map_err(|refusal| LoadError::new(refusal.code, refusal.message, ""))?;
-        Ok(Arc::new(Module { digest, size: bytes.len(), quests, compiled_in, from_cache, pre }))
+        let code = Code::Component(pre);
+        Ok(Arc::new(Module { digest, size: bytes.len(), quests, compiled_in, from_cache, code }))
     }
 
     pub(super) fn compile(&self, bytes: &[u8]) -> Result<Component, LoadError> {
@@ -156,7 +202,7 @@ impl Runtime {
     }
 
     /// Why `define` did not return.
-    fn why_undefined(&self, error: &wasmtime::Error, refused: Option<String>, said: &str) -> LoadError {
+    pub(super) fn why_undefined(&self, error: &wasmtime::Error, refused: Option<String>, said: &str) -> LoadError {
         const ONLY: &str = "define only says what the quests are: move work and state into actions";
         let settings = &self.settings;
         let limit = |why: &str| LoadError::new("limit", format!("its define does not end well: {why}{said}"), ONLY);
@@ -200,7 +246,7 @@ pub(super) fn ready(linker: &Linker<Run>, component: &Component) -> Result<Quest
 }
 
 /// The last lines that a `define` wrote, such as a panic's text.
-fn last_words(log: &[String]) -> String {
+pub(super) fn last_words(log: &[String]) -> String {
     const LINES: usize = 3;
     let lines: Vec<&str> =
         log.iter().map(String::as_str).filter(|line| !line.is_empty() && !line.starts_with("note: run with")).collect();

@@ -47,10 +47,33 @@ pub struct Loaded {
     pub quests: Vec<String>,
 }
 
+/// A file that is served.
+#[derive(Clone)]
+struct Served {
+    /// The digest of the file's bytes. A script's module has another, with its interpreter's in it.
+    digest: String,
+    module: Arc<Module>,
+}
+
+/// A file that is ready to be served.
+pub struct Prepared(Served);
+
+impl Prepared {
+    /// The digest of its bytes.
+    pub fn digest(&self) -> &str {
+        &self.0.digest
+    }
+
+    /// What it defines.
+    pub fn quests(&self) -> &[QuestDefinition] {
+        &self.0.module.quests
+    }
+}
+
 /// One consistent state of what is served. Never changed once others can see it.
 struct Snapshot {
     runtime: Arc<Runtime>,
-    modules: BTreeMap<PathBuf, Arc<Module>>,
+    modules: BTreeMap<PathBuf, Served>,
     by_quest: BTreeMap<String, Arc<Module>>,
     catalog: Arc<Catalog>,
 }
@@ -81,13 +104,25 @@ impl Registry {
 
     /// Serves what a file holds, as [`Registry::load_file`] does. Takes a while: not for a thread that others wait for.
     pub fn offer(&self, file: &Path, bytes: &[u8]) -> Result<Loaded, Problem> {
-        let served = self.module(file, bytes).and_then(|module| self.serve(file, module));
-        served.map_err(|error| self.refuse(file, error))
+        self.load(file, bytes).map_err(|error| self.refuse(file, error))
+    }
+
+    /// Serves what a file holds; what cannot be served is the caller's to show. Takes a while, as [`Registry::offer`] does.
+    pub fn load(&self, file: &Path, bytes: &[u8]) -> Result<Loaded, LoadError> {
+        self.prepare(file, bytes).and_then(|prepared| self.serve(file, prepared))
+    }
+
+    /// Makes a file ready to be served, and checks that it could be now.
+    pub fn prepare(&self, file: &Path, bytes: &[u8]) -> Result<Prepared, LoadError> {
+        let module = self.module(file, bytes)?;
+        let served = Served { digest: blake3::hash(bytes).to_hex().to_string(), module };
+        self.serving.read().fits(file, &served)?;
+        Ok(Prepared(served))
     }
 
     /// What a file holds, as a module: the one place where files become modules.
-    pub fn module(&self, _file: &Path, bytes: &[u8]) -> Result<Arc<Module>, LoadError> {
-        self.runtime.load(bytes)
+    pub fn module(&self, file: &Path, bytes: &[u8]) -> Result<Arc<Module>, LoadError> {
+        self.runtime.load_as(file, bytes)
     }
 
     /// Shows why a file is not served.
@@ -109,24 +144,13 @@ impl Registry {
     }
 
     /// Serves a module under a file's name. A quest that the file served before must be in it: it would leave its instances without code.
-    pub fn serve(&self, file: &Path, module: Arc<Module>) -> Result<Loaded, LoadError> {
+    pub fn serve(&self, file: &Path, Prepared(served): Prepared) -> Result<Loaded, LoadError> {
         let _changing = self.changing.lock();
         let current = Arc::clone(&self.serving.read());
-        let defines = |module: &Module, name: &str| module.quests.iter().any(|quest| quest.name == name);
-        for quest in &module.quests {
-            let other =
-                current.modules.iter().find(|(path, theirs)| path.as_path() != file && defines(theirs, &quest.name));
-            if let Some((path, _)) = other {
-                return Err(LoadError::duplicate(&quest.name, path));
-            }
-        }
-        let before = current.modules.get(file).into_iter().flat_map(|module| &module.quests);
-        if let Some(missing) = before.clone().find(|quest| !defines(&module, &quest.name)) {
-            return Err(LoadError::missing(&missing.name));
-        }
-        let loaded = describe(file, &module);
+        current.fits(file, &served)?;
+        let loaded = describe(file, &served);
         let mut modules = current.modules.clone();
-        modules.insert(file.to_owned(), module);
+        modules.insert(file.to_owned(), served);
         self.swap(modules);
         self.clear(file);
         Ok(loaded)
@@ -137,38 +161,33 @@ impl Registry {
         let _changing = self.changing.lock();
         let mut modules = self.serving.read().modules.clone();
         self.clear(file);
-        let Some(module) = modules.remove(file) else { return Vec::new() };
+        let Some(served) = modules.remove(file) else { return Vec::new() };
         self.swap(modules);
-        module.quests.iter().map(|quest| quest.name.clone()).collect()
+        served.module.quests.iter().map(|quest| quest.name.clone()).collect()
     }
 
     /// The digest of what is served under a file's name.
     pub fn digest(&self, file: &Path) -> Option<String> {
-        self.serving.read().modules.get(file).map(|module| module.digest.clone())
+        self.serving.read().modules.get(file).map(|served| served.digest.clone())
     }
 
     /// What would be served if a module of these bytes were the only one.
-    pub fn trial(&self, bytes: &[u8]) -> Result<Arc<dyn Serving>, LoadError> {
-        let file = PathBuf::from("trial.wasm");
-        let module = self.module(&file, bytes)?;
-        Ok(Arc::new(Snapshot::new(&self.runtime, BTreeMap::from([(file, module)]))))
-    }
-
-    /// What is defined under a file's name.
-    pub fn definitions(&self, file: &Path) -> Vec<QuestDefinition> {
-        self.serving.read().modules.get(file).map(|module| module.quests.clone()).unwrap_or_default()
+    pub fn trial(&self, file: &Path, bytes: &[u8]) -> Result<Arc<dyn Serving>, LoadError> {
+        let served = Served { digest: String::new(), module: self.module(file, bytes)? };
+        Ok(Arc::new(Snapshot::new(&self.runtime, BTreeMap::from([(file.to_owned(), served)]))))
     }
 
     /// The file that a quest is served from.
     pub fn file_of(&self, quest: &str) -> Option<PathBuf> {
         let current = Arc::clone(&self.serving.read());
-        let mut defining = current.modules.iter().filter(|(_, it)| it.quests.iter().any(|theirs| theirs.name == quest));
+        let mut defining =
+            current.modules.iter().filter(|(_, it)| it.module.quests.iter().any(|theirs| theirs.name == quest));
         defining.next().map(|(file, _)| file.clone())
     }
 
     /// The modules served, in order of file.
     pub fn modules(&self) -> Vec<Loaded> {
-        self.serving.read().modules.iter().map(|(file, module)| describe(file, module)).collect()
+        self.serving.read().modules.iter().map(|(file, served)| describe(file, served)).collect()
     }
 
     /// The files that are not served, and why.
@@ -176,7 +195,7 @@ impl Registry {
         self.problems.lock().values().cloned().collect()
     }
 
-    fn swap(&self, modules: BTreeMap<PathBuf, Arc<Module>>) {
+    fn swap(&self, modules: BTreeMap<PathBuf, Served>) {
         let next = Arc::new(Snapshot::new(&self.runtime, modules));
         *self.serving.write() = next;
     }
@@ -189,8 +208,28 @@ impl Quests for Registry {
 }
 
 impl Snapshot {
-    fn new(runtime: &Arc<Runtime>, modules: BTreeMap<PathBuf, Arc<Module>>) -> Self {
-        let quests = modules.values().flat_map(|module| module.quests.iter().map(move |quest| (quest, module)));
+    /// Whether a file may take its place among the others, and that of what it was.
+    fn fits(&self, file: &Path, served: &Served) -> Result<(), LoadError> {
+        let defines = |module: &Module, name: &str| module.quests.iter().any(|quest| quest.name == name);
+        for quest in &served.module.quests {
+            let other = self
+                .modules
+                .iter()
+                .find(|(path, theirs)| path.as_path() != file && defines(&theirs.module, &quest.name));
+            if let Some((path, _)) = other {
+                return Err(LoadError::duplicate(&quest.name, path));
+            }
+        }
+        let before = self.modules.get(file).into_iter().flat_map(|before| &before.module.quests);
+        if let Some(missing) = before.clone().find(|quest| !defines(&served.module, &quest.name)) {
+            return Err(LoadError::missing(&missing.name));
+        }
+        Ok(())
+    }
+
+    fn new(runtime: &Arc<Runtime>, modules: BTreeMap<PathBuf, Served>) -> Self {
+        let modules_served = modules.values().map(|served| &served.module);
+        let quests = modules_served.flat_map(|module| module.quests.iter().map(move |quest| (quest, module)));
         let by_quest = quests.clone().map(|(quest, module)| (quest.name.clone(), Arc::clone(module))).collect();
         let catalog = Arc::new(Catalog::new(quests.map(|(quest, _)| quest.clone())));
         Self { runtime: Arc::clone(runtime), modules, by_quest, catalog }
@@ -226,10 +265,10 @@ pub fn read(file: &Path, bytes_max: usize) -> std::io::Result<Vec<u8>> {
     Ok(bytes)
 }
 
-fn describe(file: &Path, module: &Module) -> Loaded {
+fn describe(file: &Path, Served { digest, module }: &Served) -> Loaded {
     Loaded {
         file: file.to_owned(),
-        digest: module.digest.clone(),
+        digest: digest.clone(),
         size: module.size,
         compiled_in_ms: module.compiled_in.as_millis() as u64,
         from_cache: module.from_cache,

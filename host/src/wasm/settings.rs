@@ -83,6 +83,8 @@ pub(super) fn config(settings: &RuntimeSettings, pooled: bool) -> Config {
     let mut config = Config::new();
     config
         .wasm_component_model(true)
+        // Interpreters are built with them: how C unwinds.
+        .wasm_exceptions(true)
         .concurrency_support(false)
         .epoch_interruption(true)
         .memory_init_cow(true)

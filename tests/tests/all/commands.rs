@@ -46,6 +46,7 @@ fn help() {
         &["send"],
         &["call"],
         &["query"],
+        &["exec"],
         &["ps"],
         &["vars"],
         &["timers"],

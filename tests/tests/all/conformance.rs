@@ -21,3 +21,13 @@ fn passes(module: &Path) {
 fn rust() {
     passes(&guest("conformance-rust"));
 }
+
+#[test]
+fn lua() {
+    passes(&root().join("tests/conformance/quest.lua"));
+}
+
+#[test]
+fn javascript() {
+    passes(&root().join("tests/conformance/quest.js"));
+}

@@ -21,6 +21,7 @@ mod readme;
 mod reload;
 mod scale;
 mod scenarios;
+mod scripts;
 mod settings;
 mod simulate;
 mod simulation;

@@ -26,7 +26,7 @@ fn broken() -> Vec<(&'static str, Vec<u8>, &'static str)> {
         ("wrong world", component("(component)"), "no-guest"),
         ("denied import", component(import), "denied-import"),
         ("trap in define", variant("name=variant;trap=define"), "define-trapped"),
-        ("refused define", variant("name=variant;version=0"), "invalid-version"),
+        ("refused define", variant("name=variant;version=0"), "define-failed"),
         ("renamed quest", variant("name=other;on=next:next"), "quest-missing"),
         ("another file's quest", std::fs::read(guest("guest-probe")).unwrap(), "duplicate-quest"),
     ]

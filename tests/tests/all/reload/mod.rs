@@ -1,9 +1,11 @@
 //! Reload: what is saved is served, what is broken is not, and no event is lost, doubled, or run by something in between.
 
 mod broken;
+mod changed;
 mod kept;
 mod sources;
 mod swaps;
+mod upgrades;
 
 use std::path::{Path, PathBuf};
 

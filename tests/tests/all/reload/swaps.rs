@@ -6,7 +6,7 @@ use std::{
 };
 
 use quest_host::host::Host;
-use quest_host_tests::guests::variant;
+use quest_host_tests::{eventually, guests::variant, process::Http};
 use serde_json::json;
 
 use super::{FILE, Place, STORES};
@@ -112,4 +112,47 @@ async fn least(host: &Host) -> i64 {
         least = least.min(ran.a + ran.b);
     }
     least
+}
+
+/// Hosts are killed while versions change, at any moment; what was accepted is done once and in order.
+#[test]
+fn a_host_that_is_killed_while_versions_change_loses_nothing() {
+    for store in STORES {
+        let place = Place::new(store);
+        let versions = versions();
+        place.save(FILE, &versions[0]);
+        let setup = place.setup().flags(&["--set", "pace.lease_ms=500"]);
+        let mut host = setup.start();
+        for context in 0..CONTEXTS {
+            host.json(&["add", &format!("u{context}"), "variant"]);
+        }
+        let http = Http::default();
+        let mut sent = 0;
+        for round in 0..12 {
+            place.save(FILE, &versions[(round + 1) % 2]);
+            // Killed after so many requests: somewhere between the save and long after the swap.
+            for _ in 0..fastrand::usize(1..20) {
+                let events: Vec<_> = (0..CONTEXTS).map(|context| event(context, sent + 1)).collect();
+                let (status, answer) = http.post(&format!("{}/v1/events", host.url), &json!(events)).unwrap();
+                assert_eq!(status, 202, "{answer}");
+                sent += 1;
+            }
+            host.kill();
+            host = setup.start();
+        }
+        for context in 0..CONTEXTS {
+            eventually("everything is done", || {
+                (host.json(&["vars", &format!("u{context}")])["variant"]["last"] == sent).then_some(())
+            });
+            let variables = host.json(&["vars", &format!("u{context}")])["variant"].clone();
+            let by = |name: &str| variables[name].as_i64().unwrap_or(0);
+            assert_eq!(by("by_a") + by("by_b"), sent, "{store}: each event once");
+        }
+        assert!(host.cli(&["--format", "json", "dead"]).stdout.is_empty(), "{store}");
+    }
+}
+
+fn event(context: i64, n: i64) -> serde_json::Value {
+    let (context, id) = (format!("u{context}"), format!("e{n}"));
+    json!({ "event_context": context, "event_name": "next", "event_payload": n, "event_id": id })
 }
