@@ -19,7 +19,7 @@ use super::{
     print::{Printer, plain},
 };
 use crate::{
-    host::modules_in,
+    reload::modules_in,
     wasm::{Access, Examined, LoadError, Runtime},
 };
 

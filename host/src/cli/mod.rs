@@ -12,12 +12,14 @@ mod modules;
 mod next;
 mod operate;
 mod print;
+mod rebuild;
 mod run;
 mod send;
 mod send_many;
 mod simulate;
 mod test;
 mod time;
+mod versions;
 
 use std::{path::PathBuf, process::ExitCode};
 
@@ -101,6 +103,14 @@ enum Command {
     Patterns(inspect::Patterns),
     /// Show the time zone of a context, or set it.
     Zone(inspect::ZoneOf),
+    /// List the versions of modules that the store keeps: digests, and where they came from.
+    Versions(versions::Versions),
+    /// Show which host serves which version.
+    Rollout,
+    /// Go back to an earlier version of a quest, and put its instances back.
+    Rollback(versions::Rollback),
+    /// Try a quest's upgrade on its instances, without a trace.
+    Upgrade(versions::Upgrade),
     /// Read what quests published.
     Messages(messages::Args),
     /// Erase everything of a context: state, timers, waiting events, dead letters, ids.
@@ -252,6 +262,10 @@ async fn ask(command: Command, common: &Common, printer: &Printer) -> Outcome {
         Command::Timers(args) => inspect::timers(&client, printer, args).await,
         Command::Patterns(args) => inspect::patterns(&client, printer, args).await,
         Command::Zone(args) => inspect::zone(&client, printer, &args).await,
+        Command::Versions(args) => versions::versions(&client, printer, &args).await,
+        Command::Rollout => versions::rollout(&client, printer).await,
+        Command::Rollback(args) => versions::roll_back(&client, printer, &args).await,
+        Command::Upgrade(args) => versions::upgrade(&client, printer, &args).await,
         Command::Messages(args) => until_told(messages::run(&client, printer, args)).await,
         Command::Forget(args) => operate::forget(&client, printer, &args).await,
         Command::Tail => until_told(messages::tail(&client, printer)).await,

@@ -18,6 +18,7 @@ mod hello_c;
 mod modules;
 mod races;
 mod readme;
+mod reload;
 mod ruby;
 mod scale;
 mod scenarios;
