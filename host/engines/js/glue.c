@@ -9,7 +9,7 @@ static const char prelude[] = {
     , 0};
 
 // `REPORT` polls of the interpreter lie between two reports of where the script is: some milliseconds.
-enum { DEPTH_MAX = 64, REPORT = 50, STACK_BYTES = 160 * 1024 };
+enum { DEPTH_MAX = 64, REPORT = 50, STACK_BYTES = 256 * 1024 };
 
 static JSRuntime *runtime;
 static JSContext *cx;
@@ -20,8 +20,11 @@ static bytes_t args, result;
 
 static bool encode(JSValueConst value, int depth);
 
+// Where in an object a value lies that cannot cross: the name of a variable, when they are stored.
+static char place[72];
+
 static bool wrong(const char *what) {
-  JS_ThrowTypeError(cx, "%s", what);
+  JS_ThrowTypeError(cx, "%s%s%s", place, place[0] == 0 ? "" : ": ", what);
   return false;
 }
 
@@ -42,7 +45,7 @@ static bool encode_bigint(JSValueConst value) {
   bool is_same = JS_IsStrictEqual(cx, again, value);
   JS_FreeValue(cx, again);
   if (!is_same) {
-    JS_ThrowRangeError(cx, "an integer has at most 64 bits: store a larger one as text");
+    JS_ThrowRangeError(cx, "%s%san integer has at most 64 bits: store a larger one as text", place, place[0] == 0 ? "" : ": ");
     return false;
   }
   mp_int(&args, integer);
@@ -94,6 +97,9 @@ static bool encode_object(JSValueConst value, int depth) {
     if (JS_IsException(item)) done = false;
     else if (!JS_IsUndefined(item)) {
       JSValue name = JS_AtomToString(cx, names[i].atom);
+      const char *known = depth == 0 ? JS_ToCString(cx, name) : NULL;
+      if (known != NULL) strncpy(place, known, sizeof place - 1);
+      JS_FreeCString(cx, known);
       done = encode_text(name) && encode(item, depth + 1);
       JS_FreeValue(cx, name);
       pairs++;
@@ -180,6 +186,7 @@ static JSValue host_call(JSContext *of, JSValueConst self, int count, JSValueCon
   args.len = 0;
   mp_array(&args, (size_t)count - 1);
   for (int i = 1; i < count; i++) {
+    place[0] = 0;
     if (encode(given[i], 0)) continue;
     JS_FreeCString(cx, name);
     return JS_EXCEPTION;

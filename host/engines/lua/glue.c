@@ -37,10 +37,31 @@ static bool is_null(lua_State *L, int index) {
 
 static void encode(lua_State *L, int index, int depth);
 
+// Where in a table a value lies that cannot cross: the name of a variable, when they are stored.
+static char place[72];
+
+static bool find_line(lua_State *L, lua_Debug *now) {
+  for (int level = 0; lua_getstack(L, level, now); level++) {
+    lua_getinfo(L, "Sl", now);
+    if (now->currentline > 0 && now->source[0] == '@') return true;
+  }
+  return false;
+}
+
+// Raises an error about a value, at the script's own line if there is one.
+static int wrong(lua_State *L, const char *what) {
+  lua_Debug now;
+  if (find_line(L, &now)) lua_pushfstring(L, "%s:%d: ", now.short_src, now.currentline);
+  else lua_pushliteral(L, "");
+  lua_pushfstring(L, "%s%s%s", place, place[0] == 0 ? "" : ": ", what);
+  lua_concat(L, 2);
+  return lua_error(L);
+}
+
 static void encode_text(lua_State *L, int index) {
   size_t len;
   const char *text = lua_tolstring(L, index, &len);
-  if (!is_utf8(text, len)) luaL_error(L, "a text that is not UTF-8: wrap it as bytes(text)");
+  if (!is_utf8(text, len)) wrong(L, "a text that is not UTF-8: wrap it as bytes(text)");
   mp_text(&args, text, len);
 }
 
@@ -69,7 +90,10 @@ static void encode_table(lua_State *L, int index, int depth) {
   for (lua_pushnil(L); lua_next(L, index); lua_pop(L, 1)) {
     if (lua_type(L, -2) != LUA_TSTRING) {
       const char *hint = items > 0 ? " (an array has no gaps and no names: null stands for nothing)" : "";
-      luaL_error(L, "a key of a table is a text, not a %s%s", luaL_typename(L, -2), hint);
+      wrong(L, lua_pushfstring(L, "a key of a table is a text, not a %s%s", luaL_typename(L, -2), hint));
+    }
+    if (depth == 0) {
+      strncpy(place, lua_tostring(L, -2), sizeof place - 1);
     }
     encode_text(L, lua_gettop(L) - 1);
     encode(L, -1, depth + 1);
@@ -79,7 +103,7 @@ static void encode_table(lua_State *L, int index, int depth) {
 static void encode(lua_State *L, int index, int depth) {
   index = lua_absindex(L, index);
   luaL_checkstack(L, 8, "nested too deep");
-  if (depth > DEPTH_MAX) luaL_error(L, "a value is nested at most %d deep", DEPTH_MAX);
+  if (depth > DEPTH_MAX) wrong(L, "a value is nested at most 64 deep; does it hold itself?");
   switch (lua_type(L, index)) {
     case LUA_TNIL: mp_nil(&args); return;
     case LUA_TBOOLEAN: mp_bool(&args, lua_toboolean(L, index)); return;
@@ -93,7 +117,7 @@ static void encode(lua_State *L, int index, int depth) {
       else encode_table(L, index, depth);
       return;
     default:
-      luaL_error(L, "a %s cannot be stored or sent", luaL_typename(L, index));
+      wrong(L, lua_pushfstring(L, "a %s cannot be stored or sent", luaL_typename(L, index)));
   }
 }
 
@@ -145,7 +169,10 @@ static int host_call(lua_State *L) {
   int count = lua_gettop(L) - 1;
   args.len = 0;
   mp_array(&args, (size_t)count);
-  for (int i = 0; i < count; i++) encode(L, 2 + i, 0);
+  for (int i = 0; i < count; i++) {
+    place[0] = 0;
+    encode(L, 2 + i, 0);
+  }
   bool done = contract_call(name, len, args.at, args.len, &result);
   reader_t from = {result.at, result.at + result.len};
   if (done) {
@@ -175,13 +202,7 @@ static int bind(lua_State *L) {
 // ── Runs.
 
 static void report_position(lua_State *L, lua_Debug *now) {
-  for (int level = 0; lua_getstack(L, level, now); level++) {
-    lua_getinfo(L, "Sl", now);
-    if (now->currentline > 0 && now->source[0] == '@') {
-      quest_host_script_position((uint32_t)now->currentline);
-      return;
-    }
-  }
+  if (find_line(L, now)) quest_host_script_position((uint32_t)now->currentline);
 }
 
 static int with_traceback(lua_State *L) {
@@ -209,7 +230,7 @@ static bool run(int count) {
   lua_getfield(L, LUA_REGISTRYINDEX, "traceback");
   size_t len;
   const char *trace = lua_tolstring(L, -1, &len);
-  if (trace != NULL && contract_end != NULL) contract_log(QUEST_HOST_LOG_LEVEL_ERROR, trace, len);
+  if (trace != NULL) contract_log(QUEST_HOST_LOG_LEVEL_ERROR, trace, len);
   lua_pop(L, 1);
   lua_pushliteral(L, "exception");
   lua_insert(L, -2);
@@ -259,8 +280,6 @@ static bool load_script(void) {
   quest_host_script_name(&name);
   if (name.len == 0) return true;
   quest_host_script_source(&source);
-  lua_pushfstring(L, "@%s", "");
-  lua_pop(L, 1);
   lua_pushliteral(L, "@");
   lua_pushlstring(L, (char *)name.ptr, name.len);
   lua_concat(L, 2);
