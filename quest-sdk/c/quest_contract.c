@@ -28,7 +28,8 @@ static const char *text_of(quest_string_t text) { return text.len == 0 ? "" : (c
 static bool done(bool is_done, error_t *error) { return is_done || q_fail(text_of(error->code), text_of(error->message)); }
 
 static bool lower(q_value value, value_t *to) {
-  quest_string_t bytes = {(uint8_t *)value.at, value.size};
+  // The host looks at where even nothing stands.
+  quest_string_t bytes = {(uint8_t *)(value.size == 0 ? "" : value.at), value.size};
   switch (value.kind) {
     case Q_NONE:
     case Q_NULL: to->tag = QUEST_HOST_TYPES_VALUE_NULL; break;
