@@ -14,11 +14,10 @@ fn run(folder: &Path, scenarios: &str, args: &[&str]) -> Output {
 }
 
 /// What `quest-host test` says of a script that it cannot load.
-fn refused(script: &str) -> String {
-    let folder = tempfile::tempdir().unwrap();
-    std::fs::write(folder.path().join("guard.rb"), script).unwrap();
+fn refused(folder: &Path, script: &str) -> String {
+    std::fs::write(folder.join("guard.rb"), script).unwrap();
     let output = run(
-        folder.path(),
+        folder,
         "module = \"guard.rb\"\n[[scenario]]\nname = \"none\"\nsteps = []\n",
         &["--set", "wasm.define_ms_max=500"],
     );
@@ -73,8 +72,9 @@ fn a_mistake_is_shown_with_its_line() {
         ("x = 1\nloop { x += 1 }\n".to_owned(), "it was last seen at guard.rb:2; line 2 is `loop { x += 1 }` [define-timeout]"),
         ("'a' * 2\n('a' * 50) =~ /(a+)+$b/\n".to_owned(), "it was last seen at guard.rb:2;"),
     ];
+    let folder = tempfile::tempdir().unwrap();
     for (script, wanted) in cases {
-        let said = refused(script);
+        let said = refused(folder.path(), script);
         assert!(said.contains(wanted), "{script}\n{said}\nwanted: {wanted}");
     }
 }
@@ -123,16 +123,23 @@ fn what_leaves_an_action() {
         scenarios += &format!("  {{ call = \"odd.{action}\", payload = {payload}, {wanted} }},\n");
     }
     scenarios += "  { query = \"odd.changes\", fails = \"read-only\" },\n  { query = \"odd.answer\", exactly = [1] },\n]\n";
-    for (action, line) in [("endless", 31), ("regexp", 32)] {
-        let said = format!("it was last seen at odd.rb:{line}; line {line} is");
-        scenarios += &format!("[[scenario]]\nname = \"{action}\"\nsteps = [\n  {{ add = \"odd\" }},\n  {{ send_to = \"odd.{action}\" }},\n");
-        scenarios += &format!(
-            "  {{ after = \"1 day\", expect = {{ dead = [{{ code = \"timeout\", message = {{ \"$contains\" = {} }} }}] }} }},\n]\n",
-            json!(said)
-        );
-    }
     let folder = tempfile::tempdir().unwrap();
     std::fs::write(folder.path().join("odd.rb"), script).unwrap();
+    let output = run(folder.path(), &scenarios, &[]);
+    assert!(output.status.success(), "{}", said(&output));
+}
+
+#[test]
+fn what_does_not_end_is_ended_where_it_is() {
+    let mut scenarios = "module = \"odd.rb\"\n".to_owned();
+    for (action, line) in [("endless", 31), ("regexp", 32)] {
+        let said = json!(format!("it was last seen at odd.rb:{line}; line {line} is"));
+        scenarios += &format!("[[scenario]]\nname = \"{action}\"\nsteps = [\n  {{ add = \"odd\" }},\n  {{ send_to = \"odd.{action}\" }},\n");
+        let dead = format!("{{ code = \"timeout\", message = {{ \"$contains\" = {said} }} }}");
+        scenarios += &format!("  {{ after = \"1 day\", expect = {{ dead = [{dead}] }} }},\n]\n");
+    }
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(folder.path().join("odd.rb"), include_str!("ruby/odd.rb")).unwrap();
     let output = run(folder.path(), &scenarios, &["--set", "wasm.action_ms_max=300"]);
     assert!(output.status.success(), "{}", said(&output));
 }
