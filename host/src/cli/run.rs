@@ -11,7 +11,7 @@ use super::{Outcome, SettingFlags, build, messages::tail_line, print::Printer, r
 use crate::{
     api::view,
     host::Host,
-    reload::{Change, Sources, modules_in},
+    reload::{Change, Sources},
     wasm::{Loaded, Problem},
 };
 
@@ -37,12 +37,16 @@ pub(crate) async fn run(args: Args, printer: &Printer) -> Outcome {
     let _ = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_ansi(ansi()).try_init();
     let mut interrupt = signal(SignalKind::interrupt())?;
     let mut terminate = signal(SignalKind::terminate())?;
-    let files = modules_in(&settings.quests)?;
     let built = match settings.build && !args.no_build {
         true => build::build(&settings.quests, printer)?,
         false => build::Built::default(),
     };
-    let sources = Sources { files, built: built.modules, left_out: built.left_out };
+    let sources = Sources {
+        folder: Some(settings.quests.clone()),
+        files: Vec::new(),
+        built: built.modules,
+        left_out: built.left_out,
+    };
     let mut host = Host::start_from(&settings, &sources).await?;
     greet(&host, printer);
     let reloader = host.reloader.clone();

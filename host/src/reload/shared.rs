@@ -79,7 +79,7 @@ impl Inner {
     }
 
     /// The name of the folder whose sources a file was built from.
-    fn source_of(&self, file: &Path) -> Option<String> {
+    pub(super) fn source_of(&self, file: &Path) -> Option<String> {
         let built = self.built.lock();
         let (source, _) = built.iter().find(|(_, modules)| modules.contains(file))?;
         name_of(source)
@@ -212,6 +212,8 @@ impl Inner {
     fn path_of(&self, name: &str) -> PathBuf {
         let built: BTreeMap<PathBuf, _> = self.built.lock().clone();
         let mut elsewhere = built.into_values().flatten();
-        elsewhere.find(|file| name_of(file).as_deref() == Some(name)).unwrap_or_else(|| self.folder.join(name))
+        elsewhere.find(|file| name_of(file).as_deref() == Some(name)).unwrap_or_else(|| {
+            self.folder.clone().unwrap_or_default().join(name)
+        })
     }
 }
