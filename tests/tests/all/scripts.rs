@@ -41,8 +41,7 @@ fn scripts_in_the_folder_are_quests_and_survive_a_kill() {
     std::fs::write(quests.join("again.lua"), COUNTER).unwrap();
     std::fs::write(quests.join("broken.js"), "quest('broken', {").unwrap();
     let mut host = setup.start();
-    let modules = host.json(&["list"]);
-    let shown = serde_json::to_string(&modules).unwrap();
+    let shown = said(&host.command(&["list"]).output().unwrap());
     assert!(shown.contains("greeter") && shown.contains("visits"), "{shown}");
     let output = setup.command().args(["check", "quests"]).output().unwrap();
     let text = said(&output);

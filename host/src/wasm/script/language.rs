@@ -10,13 +10,17 @@ use serde::Serialize;
 pub enum Language {
     /// JavaScript, by QuickJS-ng.
     JavaScript,
+    /// TypeScript, as JavaScript without its types.
+    TypeScript,
     /// Lua 5.4.
     Lua,
+    /// Ruby, by mruby.
+    Ruby,
 }
 
 impl Language {
     /// All of them.
-    pub const ALL: [Self; 2] = [Self::JavaScript, Self::Lua];
+    pub const ALL: [Self; 4] = [Self::JavaScript, Self::TypeScript, Self::Lua, Self::Ruby];
 
     /// The language of a file, by what its name ends with; none if it is no script.
     pub fn of(file: &Path) -> Option<Self> {
@@ -28,7 +32,9 @@ impl Language {
     pub fn name(self) -> &'static str {
         match self {
             Self::JavaScript => "JavaScript",
+            Self::TypeScript => "TypeScript",
             Self::Lua => "Lua",
+            Self::Ruby => "Ruby",
         }
     }
 
@@ -36,15 +42,18 @@ impl Language {
     pub fn extensions(self) -> &'static [&'static str] {
         match self {
             Self::JavaScript => &["js"],
+            Self::TypeScript => &["ts"],
             Self::Lua => &["lua"],
+            Self::Ruby => &["rb"],
         }
     }
 
     /// Its interpreter, a component.
     pub(super) fn interpreter(self) -> &'static [u8] {
         match self {
-            Self::JavaScript => include_bytes!("../../../engines/built/js.wasm"),
+            Self::JavaScript | Self::TypeScript => include_bytes!("../../../engines/built/js.wasm"),
             Self::Lua => include_bytes!("../../../engines/built/lua.wasm"),
+            Self::Ruby => include_bytes!("../../../engines/built/ruby.wasm"),
         }
     }
 }

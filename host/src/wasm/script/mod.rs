@@ -11,6 +11,7 @@ mod interpreter;
 mod language;
 mod lines;
 mod snapshot;
+mod typescript;
 
 use std::{
     path::Path,
@@ -37,12 +38,16 @@ use super::{
 
 /// The code of an interpreter's own words for a script that does not parse.
 const SYNTAX: &str = "syntax";
+/// The code of a script that does not parse.
+const SYNTAX_CODE: &str = "script-syntax";
 
 /// A script: what an interpreter asks for.
 #[derive(Debug)]
 pub(super) struct Script {
     /// Its file's name, without the folder.
     pub(super) name: String,
+    /// Its text, as its author wrote it.
+    pub(super) text: String,
     /// Its text as the interpreter runs it.
     pub(super) source: String,
 }
@@ -91,7 +96,7 @@ pub struct Defined {
 impl Scripted {
     /// A digest of all that its behaviour depends on, hexadecimal.
     fn digest(&self) -> String {
-        let Script { name, source } = &*self.script;
+        let Script { name, source, .. } = &*self.script;
         blake3::hash(format!("{}\0{name}\0{source}", self.interpreter.digest).as_bytes()).to_hex().to_string()
     }
 
@@ -105,7 +110,7 @@ impl Scripted {
 
     /// A message with the text of the line that it names.
     pub(super) fn with_line(&self, message: &str) -> String {
-        lines::with_text(message, &self.script.name, &self.script.source)
+        lines::with_text(message, &self.script.name, &self.script.text)
     }
 
     /// Where the script was when it was ended from outside.
@@ -176,7 +181,14 @@ impl Runtime {
         })?;
         let name = file.file_name().map_or_else(String::new, |name| name.to_string_lossy().into_owned());
         let interpreter = self.interpreters.get(self, language)?;
-        let script = Arc::new(Script { name, source: text.to_owned() });
+        let source = match language {
+            Language::TypeScript => typescript::strip(&name, text).map_err(|wrong| {
+                let message = lines::with_text(&wrong, &name, text);
+                LoadError::new(SYNTAX_CODE, message, "only types are taken out of TypeScript: no enum, no namespace")
+            })?,
+            _ => text.to_owned(),
+        };
+        let script = Arc::new(Script { name, text: text.to_owned(), source });
         Ok(Scripted { script, interpreter, snapshot: OnceLock::new() })
     }
 
@@ -226,7 +238,7 @@ pub(super) fn replay(
 fn wrong(scripted: &Scripted, code: &str, message: &str) -> LoadError {
     let message = scripted.with_line(message);
     match code {
-        SYNTAX => LoadError::new("script-syntax", message, ""),
+        SYNTAX => LoadError::new(SYNTAX_CODE, message, ""),
         "exception" => {
             LoadError::new("script-failed", message, "the top level of a script only says what its quests are")
         }

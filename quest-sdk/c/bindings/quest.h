@@ -22,8 +22,8 @@ typedef struct {
 // What a variable, a payload or an answer can hold.
 // 
 // Scalars need no codec. Integers are portable between all languages within ±(2^53 - 1): past that a JavaScript quest cannot
-// read them. Numbers are finite: NaN and the infinities are refused (`invalid-value`). One value holds at most 256 KiB unless
-// the operator says otherwise (`too-large`).
+// read them. Numbers are finite: NaN and the infinities are refused (`invalid-value`). One value holds at most 256 KiB, and its JSON
+// text twice that, unless the operator says otherwise (`too-large`).
 typedef struct quest_host_types_value_t {
   uint8_t tag;
   union {
@@ -61,6 +61,8 @@ typedef struct quest_host_types_error_t {
   // For people.
   quest_string_t   message;
 } quest_host_types_error_t;
+
+typedef quest_host_types_value_t quest_host_definition_value_t;
 
 typedef quest_host_types_error_t quest_host_definition_error_t;
 
@@ -162,6 +164,68 @@ typedef struct {
   uint64_t val;
 } quest_option_u64_t;
 
+typedef struct {
+  bool is_some;
+  quest_host_timers_value_t val;
+} quest_host_timers_option_value_t;
+
+typedef struct {
+  bool is_err;
+  union {
+    quest_option_string_t ok;
+    quest_host_timers_error_t err;
+  } val;
+} quest_host_timers_result_option_string_error_t;
+
+typedef quest_host_types_value_t quest_host_patterns_value_t;
+
+typedef quest_host_types_error_t quest_host_patterns_error_t;
+
+typedef struct {
+  bool is_err;
+  union {
+    quest_host_patterns_error_t err;
+  } val;
+} quest_host_patterns_result_void_error_t;
+
+typedef struct {
+  bool is_err;
+  union {
+    bool ok;
+    quest_host_patterns_error_t err;
+  } val;
+} quest_host_patterns_result_bool_error_t;
+
+typedef struct {
+  bool is_some;
+  quest_host_patterns_value_t val;
+} quest_host_patterns_option_value_t;
+
+typedef struct {
+  bool is_err;
+  union {
+    quest_option_string_t ok;
+    quest_host_patterns_error_t err;
+  } val;
+} quest_host_patterns_result_option_string_error_t;
+
+typedef quest_host_types_error_t quest_host_clock_error_t;
+
+typedef struct {
+  bool is_err;
+  union {
+    quest_host_clock_error_t err;
+  } val;
+} quest_host_clock_result_void_error_t;
+
+typedef struct {
+  bool is_err;
+  union {
+    uint64_t ok;
+    quest_host_clock_error_t err;
+  } val;
+} quest_host_clock_result_u64_error_t;
+
 typedef quest_host_types_value_t quest_host_events_value_t;
 
 typedef quest_host_types_error_t quest_host_events_error_t;
@@ -227,7 +291,8 @@ extern bool quest_host_definition_quest(quest_string_t *name, quest_host_definit
 // One line about the quest, for people; at most 4096 bytes. Errors: `no-quest`, `too-large`.
 extern bool quest_host_definition_describe(quest_string_t *text, quest_host_definition_error_t *err);
 // Version of the variables' shape: 1 unless said, raised when the shape changes. An instance of a lower version meets the action
-// `upgrade` before its next action; one of a higher version waits for code that knows it. Errors: `no-quest`, `invalid-version` (0).
+// `upgrade`, if the quest declares it, before its next action; one of a higher version waits for code that knows it.
+// Errors: `no-quest`, `invalid-version` (0).
 extern bool quest_host_definition_version(uint32_t version, quest_host_definition_error_t *err);
 // Declares an action that timers, calls and other quests may name. The names `dealloc` (the quest is about to be removed) and
 // `upgrade` (see `version`) are called by the host, if they are declared; `init` always is. Errors: `no-quest`, `invalid-name`,
@@ -239,6 +304,16 @@ extern bool quest_host_definition_on(quest_string_t *action, quest_string_t *eve
 // Adds the quest to the context in which this event arrives, unless it is there; the event is delivered after `init`.
 // Errors: `no-quest`, `invalid-name`, `too-many`.
 extern bool quest_host_definition_add_on(quest_string_t *event, quest_host_definition_error_t *err);
+// Declares a recurrence: it begins when the quest is added to a context, and calls the action again and again. It is a timer of that
+// name: actions may move, replace or cancel it. The schedule is text, such as "every 3 days at 09:00" or "cron 0 9 * * MON-FRI; zone
+// Europe/Berlin" (docs/schedules.md). Declares the action too. Errors: as `action`; `invalid-schedule`, `too-many` (64 a quest).
+extern bool quest_host_definition_every(quest_string_t *name, quest_string_t *action, quest_string_t *schedule, quest_host_definition_error_t *err);
+// Declares a pattern over events: it begins when the quest is added to a context, and calls the actions that its spec names. The spec
+// is a map (docs/patterns.md). Errors: `no-quest`, `invalid-name`, `duplicate`, `invalid-pattern`, `too-many` (64 a quest). Whether
+// the actions exist shows when `define` ends (`unknown-action`).
+extern bool quest_host_definition_pattern(quest_string_t *name, quest_host_definition_value_t *spec, quest_host_definition_error_t *err);
+// As `pattern`, from JSON text. Errors: as `pattern`; `invalid-json`.
+extern bool quest_host_definition_pattern_json(quest_string_t *name, quest_string_t *spec, quest_host_definition_error_t *err);
 // Declares a read-only action: it runs on committed state, out of order and perhaps on another host, answers through `reply`, and every
 // effect in it is refused with `read-only`. Errors: as `action`.
 extern bool quest_host_definition_query(quest_string_t *name, quest_host_definition_error_t *err);
@@ -252,11 +327,12 @@ extern void quest_host_current_action(quest_string_t *ret);
 extern void quest_host_current_context(quest_string_t *ret);
 // The instance's id: random, and new each time that the quest is added to the context.
 extern void quest_host_current_instance(quest_string_t *ret);
-// The event's name; empty when there is none (a call, a timer, a lifecycle action).
+// The event's name; for a timer or a pattern, its own. Empty when there is none: a call, a query, `events.send`, `init`, `dealloc`. In
+// `upgrade` it is that of the event which waits for it.
 extern void quest_host_current_event_name(quest_string_t *ret);
 // The event's id: the same at each try, so it can serve as an idempotency key outside.
 extern void quest_host_current_event_id(quest_string_t *ret);
-// Why the action runs: `event`, `timer`, `call`, `query` or `lifecycle`. More may come: treat an unknown one as `event`.
+// Why the action runs: `event`, `timer`, `pattern`, `call`, `query` or `lifecycle`. More may come: treat an unknown one as `event`.
 extern void quest_host_current_cause(quest_string_t *ret);
 // Unix time in milliseconds at which the event was accepted; for a timer, at which it was due. This is the clock that the quest
 // sees: WASI's wall clock stands at it too.
@@ -265,7 +341,9 @@ extern uint64_t quest_host_current_accepted_at(void);
 extern uint64_t quest_host_current_processed_at(void);
 // Which try this is: 1 at the first.
 extern uint32_t quest_host_current_attempt(void);
-// The event's payload; null when it has none.
+// For a recurrence: how many runs were left out just before this one, because the host was down (the schedule's `missed`). 0 otherwise.
+extern uint64_t quest_host_current_missed(void);
+// The event's payload; null when it has none. In `upgrade`: the version that the instance has, an integer.
 extern void quest_host_current_payload(quest_host_current_value_t *ret);
 // The payload as JSON text. Errors: `not-json` (it holds bytes, or map keys that are not text: use `payload`).
 extern bool quest_host_current_payload_json(quest_string_t *ret, quest_host_current_error_t *err);
@@ -298,12 +376,51 @@ extern bool quest_host_timers_after(quest_string_t *name, quest_string_t *action
 extern bool quest_host_timers_at_json(quest_string_t *name, quest_string_t *action, uint64_t time, quest_string_t *payload, quest_host_timers_error_t *err);
 // As `after`, with the payload as JSON text. Errors: as `at`; `invalid-json`.
 extern bool quest_host_timers_after_json(quest_string_t *name, quest_string_t *action, uint64_t delay, quest_string_t *payload, quest_host_timers_error_t *err);
+// Sets a timer that comes again, by a schedule (docs/schedules.md), or replaces the one of that name; one that has no run at all is not
+// set. It ends when its schedule does. Errors: as `at`; `invalid-schedule`.
+extern bool quest_host_timers_every(quest_string_t *name, quest_string_t *action, quest_string_t *schedule, quest_host_timers_value_t *payload, quest_host_timers_error_t *err);
+// As `every`, with the payload as JSON text. Errors: as `every`; `invalid-json`.
+extern bool quest_host_timers_every_json(quest_string_t *name, quest_string_t *action, quest_string_t *schedule, quest_string_t *payload, quest_host_timers_error_t *err);
 // Cancels a timer; says whether there was one. Errors: `read-only`.
 extern bool quest_host_timers_cancel(quest_string_t *name, bool *ret, quest_host_timers_error_t *err);
 // The names of the timers that are set, sorted by their bytes.
 extern void quest_host_timers_names(quest_list_string_t *ret);
-// When a timer is due, in Unix time in milliseconds; none if it is not set.
+// When a timer is due (next), in Unix time in milliseconds; none if it is not set.
 extern bool quest_host_timers_due(quest_string_t *name, uint64_t *ret);
+// The payload of a timer; none if it is not set.
+extern bool quest_host_timers_payload(quest_string_t *name, quest_host_timers_value_t *ret);
+// As `payload`, as JSON text. Errors: `not-json`.
+extern bool quest_host_timers_payload_json(quest_string_t *name, quest_option_string_t *ret, quest_host_timers_error_t *err);
+// The schedule of a timer that comes again; none if it is not set, or comes once.
+extern bool quest_host_timers_schedule(quest_string_t *name, quest_string_t *ret);
+
+// Imported Functions from `quest:host/patterns@0.1.0`
+// Starts a pattern (docs/patterns.md), or begins the one of that name anew. It sees the events that are accepted after the one in hand.
+// Errors: `invalid-name`, `invalid-pattern` (also if it names an action that the quest does not declare), `invalid-value`,
+// `too-large`, `too-many`, `read-only`.
+extern bool quest_host_patterns_start(quest_string_t *name, quest_host_patterns_value_t *spec, quest_host_patterns_error_t *err);
+// As `start`, from JSON text. Errors: as `start`; `invalid-json`.
+extern bool quest_host_patterns_start_json(quest_string_t *name, quest_string_t *spec, quest_host_patterns_error_t *err);
+// Cancels a pattern; says whether there was one. Errors: `read-only`.
+extern bool quest_host_patterns_cancel(quest_string_t *name, bool *ret, quest_host_patterns_error_t *err);
+// The names of the patterns that are live, sorted by their bytes.
+extern void quest_host_patterns_names(quest_list_string_t *ret);
+// What a pattern has seen, as a map (docs/patterns.md): a streak's length, a count so far; none if there is none, or if this action
+// started it.
+extern bool quest_host_patterns_state(quest_string_t *name, quest_host_patterns_value_t *ret);
+// As `state`, as JSON text. Errors: `not-json`.
+extern bool quest_host_patterns_state_json(quest_string_t *name, quest_option_string_t *ret, quest_host_patterns_error_t *err);
+
+// Imported Functions from `quest:host/clock@0.1.0`
+// The context's time zone, by its name in the IANA database: the host's default, unless one was set.
+extern void quest_host_clock_zone(quest_string_t *ret);
+// Sets the context's time zone, for all its quests. What recurs by the context's zone is planned anew. Errors: `unknown-zone`, `read-only`.
+extern bool quest_host_clock_set_zone(quest_string_t *zone, quest_host_clock_error_t *err);
+// A Unix time in milliseconds as the context's wall clock shows it: "2026-03-28T09:00:00.000+01:00[Europe/Berlin]".
+extern void quest_host_clock_local(uint64_t time, quest_string_t *ret);
+// The Unix time in milliseconds at which the context's wall clock shows a civil time, such as "2026-03-28 09:00". One that is skipped
+// is as much later, and of two that are alike it is the first. Errors: `invalid-time`.
+extern bool quest_host_clock_instant(quest_string_t *civil, uint64_t *ret, quest_host_clock_error_t *err);
 
 // Imported Functions from `quest:host/events@0.1.0`
 // To every action in a context that is on that event; this context's own too, if it is named. Errors: `invalid-context` (1 to 512 bytes
@@ -327,7 +444,7 @@ extern bool quest_host_quests_add(quest_string_t *quest, quest_string_t *context
 // Removes a quest with its variables and timers, after its `dealloc` if it has one; nothing happens if the context does not have it.
 // A quest may remove itself. Errors: as `add`.
 extern bool quest_host_quests_remove(quest_string_t *quest, quest_string_t *context, quest_host_quests_error_t *err);
-// The quests of this context, as they were when the action began.
+// The quests of this context, as they were when the action began: at a retry perhaps others than at the first try.
 extern void quest_host_quests_active(quest_list_string_t *ret);
 
 // Imported Functions from `quest:host/messages@0.1.0`
@@ -345,12 +462,13 @@ extern bool quest_host_reply_set(quest_host_reply_value_t *value, quest_host_rep
 extern bool quest_host_reply_set_json(quest_string_t *json, quest_host_reply_error_t *err);
 
 // Imported Functions from `quest:host/config@0.1.0`
-// A setting; none if the operator did not give it. The same at each try.
+// A setting; none if the operator did not give it. The same at each try, unless the operator changed it in between.
 extern bool quest_host_config_get(quest_string_t *name, quest_string_t *ret);
 
 // Imported Functions from `quest:host/log@0.1.0`
 // Writes to the quest's log; each line break begins a new line. Lines stay when the action fails or traps, marked as such, and are written
-// again at a retry. Limits: 256 lines an action, 8 KiB a line; what is past them is cut, and the log says so. Never an error.
+// again at a retry. Limits: 256 lines an action, 8 KiB a line; what is past them is cut, and the log says so. Never an error. What is
+// printed through WASI comes to the same log: stdout as `info`, stderr as `error`.
 extern void quest_host_log_write(quest_host_log_level_t level, quest_string_t *message);
 
 // Imported Functions from `quest:host/random@0.1.0`
@@ -373,6 +491,8 @@ void quest_list_u8_free(quest_list_u8_t *ptr);
 void quest_host_types_value_free(quest_host_types_value_t *ptr);
 
 void quest_host_types_error_free(quest_host_types_error_t *ptr);
+
+void quest_host_definition_value_free(quest_host_definition_value_t *ptr);
 
 void quest_host_definition_error_free(quest_host_definition_error_t *ptr);
 
@@ -413,6 +533,28 @@ void quest_host_timers_result_void_error_free(quest_host_timers_result_void_erro
 void quest_host_timers_result_bool_error_free(quest_host_timers_result_bool_error_t *ptr);
 
 void quest_option_u64_free(quest_option_u64_t *ptr);
+
+void quest_host_timers_option_value_free(quest_host_timers_option_value_t *ptr);
+
+void quest_host_timers_result_option_string_error_free(quest_host_timers_result_option_string_error_t *ptr);
+
+void quest_host_patterns_value_free(quest_host_patterns_value_t *ptr);
+
+void quest_host_patterns_error_free(quest_host_patterns_error_t *ptr);
+
+void quest_host_patterns_result_void_error_free(quest_host_patterns_result_void_error_t *ptr);
+
+void quest_host_patterns_result_bool_error_free(quest_host_patterns_result_bool_error_t *ptr);
+
+void quest_host_patterns_option_value_free(quest_host_patterns_option_value_t *ptr);
+
+void quest_host_patterns_result_option_string_error_free(quest_host_patterns_result_option_string_error_t *ptr);
+
+void quest_host_clock_error_free(quest_host_clock_error_t *ptr);
+
+void quest_host_clock_result_void_error_free(quest_host_clock_result_void_error_t *ptr);
+
+void quest_host_clock_result_u64_error_free(quest_host_clock_result_u64_error_t *ptr);
 
 void quest_host_events_value_free(quest_host_events_value_t *ptr);
 

@@ -25,6 +25,15 @@ extern void __wasm_import_quest_host_definition_on(uint8_t *, size_t, uint8_t *,
 __attribute__((__import_module__("quest:host/definition@0.1.0"), __import_name__("add-on")))
 extern void __wasm_import_quest_host_definition_add_on(uint8_t *, size_t, uint8_t *);
 
+__attribute__((__import_module__("quest:host/definition@0.1.0"), __import_name__("every")))
+extern void __wasm_import_quest_host_definition_every(uint8_t *, size_t, uint8_t *, size_t, uint8_t *, size_t, uint8_t *);
+
+__attribute__((__import_module__("quest:host/definition@0.1.0"), __import_name__("pattern")))
+extern void __wasm_import_quest_host_definition_pattern(uint8_t *, size_t, int32_t, int64_t, size_t, uint8_t *);
+
+__attribute__((__import_module__("quest:host/definition@0.1.0"), __import_name__("pattern-json")))
+extern void __wasm_import_quest_host_definition_pattern_json(uint8_t *, size_t, uint8_t *, size_t, uint8_t *);
+
 __attribute__((__import_module__("quest:host/definition@0.1.0"), __import_name__("query")))
 extern void __wasm_import_quest_host_definition_query(uint8_t *, size_t, uint8_t *);
 
@@ -59,6 +68,9 @@ extern int64_t __wasm_import_quest_host_current_processed_at(void);
 
 __attribute__((__import_module__("quest:host/current@0.1.0"), __import_name__("attempt")))
 extern int32_t __wasm_import_quest_host_current_attempt(void);
+
+__attribute__((__import_module__("quest:host/current@0.1.0"), __import_name__("missed")))
+extern int64_t __wasm_import_quest_host_current_missed(void);
 
 __attribute__((__import_module__("quest:host/current@0.1.0"), __import_name__("payload")))
 extern void __wasm_import_quest_host_current_payload(uint8_t *);
@@ -106,6 +118,12 @@ extern void __wasm_import_quest_host_timers_at_json(uint8_t *, size_t, uint8_t *
 __attribute__((__import_module__("quest:host/timers@0.1.0"), __import_name__("after-json")))
 extern void __wasm_import_quest_host_timers_after_json(uint8_t *, size_t, uint8_t *, size_t, int64_t, uint8_t *, size_t, uint8_t *);
 
+__attribute__((__import_module__("quest:host/timers@0.1.0"), __import_name__("every")))
+extern void __wasm_import_quest_host_timers_every(uint8_t *, size_t, uint8_t *, size_t, uint8_t *, size_t, int32_t, int64_t, size_t, uint8_t *);
+
+__attribute__((__import_module__("quest:host/timers@0.1.0"), __import_name__("every-json")))
+extern void __wasm_import_quest_host_timers_every_json(uint8_t *, size_t, uint8_t *, size_t, uint8_t *, size_t, uint8_t *, size_t, uint8_t *);
+
 __attribute__((__import_module__("quest:host/timers@0.1.0"), __import_name__("cancel")))
 extern void __wasm_import_quest_host_timers_cancel(uint8_t *, size_t, uint8_t *);
 
@@ -114,6 +132,49 @@ extern void __wasm_import_quest_host_timers_names(uint8_t *);
 
 __attribute__((__import_module__("quest:host/timers@0.1.0"), __import_name__("due")))
 extern void __wasm_import_quest_host_timers_due(uint8_t *, size_t, uint8_t *);
+
+__attribute__((__import_module__("quest:host/timers@0.1.0"), __import_name__("payload")))
+extern void __wasm_import_quest_host_timers_payload(uint8_t *, size_t, uint8_t *);
+
+__attribute__((__import_module__("quest:host/timers@0.1.0"), __import_name__("payload-json")))
+extern void __wasm_import_quest_host_timers_payload_json(uint8_t *, size_t, uint8_t *);
+
+__attribute__((__import_module__("quest:host/timers@0.1.0"), __import_name__("schedule")))
+extern void __wasm_import_quest_host_timers_schedule(uint8_t *, size_t, uint8_t *);
+
+// Imported Functions from `quest:host/patterns@0.1.0`
+
+__attribute__((__import_module__("quest:host/patterns@0.1.0"), __import_name__("start")))
+extern void __wasm_import_quest_host_patterns_start(uint8_t *, size_t, int32_t, int64_t, size_t, uint8_t *);
+
+__attribute__((__import_module__("quest:host/patterns@0.1.0"), __import_name__("start-json")))
+extern void __wasm_import_quest_host_patterns_start_json(uint8_t *, size_t, uint8_t *, size_t, uint8_t *);
+
+__attribute__((__import_module__("quest:host/patterns@0.1.0"), __import_name__("cancel")))
+extern void __wasm_import_quest_host_patterns_cancel(uint8_t *, size_t, uint8_t *);
+
+__attribute__((__import_module__("quest:host/patterns@0.1.0"), __import_name__("names")))
+extern void __wasm_import_quest_host_patterns_names(uint8_t *);
+
+__attribute__((__import_module__("quest:host/patterns@0.1.0"), __import_name__("state")))
+extern void __wasm_import_quest_host_patterns_state(uint8_t *, size_t, uint8_t *);
+
+__attribute__((__import_module__("quest:host/patterns@0.1.0"), __import_name__("state-json")))
+extern void __wasm_import_quest_host_patterns_state_json(uint8_t *, size_t, uint8_t *);
+
+// Imported Functions from `quest:host/clock@0.1.0`
+
+__attribute__((__import_module__("quest:host/clock@0.1.0"), __import_name__("zone")))
+extern void __wasm_import_quest_host_clock_zone(uint8_t *);
+
+__attribute__((__import_module__("quest:host/clock@0.1.0"), __import_name__("set-zone")))
+extern void __wasm_import_quest_host_clock_set_zone(uint8_t *, size_t, uint8_t *);
+
+__attribute__((__import_module__("quest:host/clock@0.1.0"), __import_name__("local")))
+extern void __wasm_import_quest_host_clock_local(int64_t, uint8_t *);
+
+__attribute__((__import_module__("quest:host/clock@0.1.0"), __import_name__("instant")))
+extern void __wasm_import_quest_host_clock_instant(uint8_t *, size_t, uint8_t *);
 
 // Imported Functions from `quest:host/events@0.1.0`
 
@@ -296,6 +357,10 @@ void quest_host_types_error_free(quest_host_types_error_t *ptr) {
   quest_string_free(&ptr->message);
 }
 
+void quest_host_definition_value_free(quest_host_definition_value_t *ptr) {
+  quest_host_types_value_free(ptr);
+}
+
 void quest_host_definition_error_free(quest_host_definition_error_t *ptr) {
   quest_host_types_error_free(ptr);
 }
@@ -414,6 +479,74 @@ void quest_host_timers_result_bool_error_free(quest_host_timers_result_bool_erro
 
 void quest_option_u64_free(quest_option_u64_t *ptr) {
   if (ptr->is_some) {
+  }
+}
+
+void quest_host_timers_option_value_free(quest_host_timers_option_value_t *ptr) {
+  if (ptr->is_some) {
+    quest_host_timers_value_free(&ptr->val);
+  }
+}
+
+void quest_host_timers_result_option_string_error_free(quest_host_timers_result_option_string_error_t *ptr) {
+  if (!ptr->is_err) {
+    quest_option_string_free(&ptr->val.ok);
+  } else {
+    quest_host_timers_error_free(&ptr->val.err);
+  }
+}
+
+void quest_host_patterns_value_free(quest_host_patterns_value_t *ptr) {
+  quest_host_types_value_free(ptr);
+}
+
+void quest_host_patterns_error_free(quest_host_patterns_error_t *ptr) {
+  quest_host_types_error_free(ptr);
+}
+
+void quest_host_patterns_result_void_error_free(quest_host_patterns_result_void_error_t *ptr) {
+  if (!ptr->is_err) {
+  } else {
+    quest_host_patterns_error_free(&ptr->val.err);
+  }
+}
+
+void quest_host_patterns_result_bool_error_free(quest_host_patterns_result_bool_error_t *ptr) {
+  if (!ptr->is_err) {
+  } else {
+    quest_host_patterns_error_free(&ptr->val.err);
+  }
+}
+
+void quest_host_patterns_option_value_free(quest_host_patterns_option_value_t *ptr) {
+  if (ptr->is_some) {
+    quest_host_patterns_value_free(&ptr->val);
+  }
+}
+
+void quest_host_patterns_result_option_string_error_free(quest_host_patterns_result_option_string_error_t *ptr) {
+  if (!ptr->is_err) {
+    quest_option_string_free(&ptr->val.ok);
+  } else {
+    quest_host_patterns_error_free(&ptr->val.err);
+  }
+}
+
+void quest_host_clock_error_free(quest_host_clock_error_t *ptr) {
+  quest_host_types_error_free(ptr);
+}
+
+void quest_host_clock_result_void_error_free(quest_host_clock_result_void_error_t *ptr) {
+  if (!ptr->is_err) {
+  } else {
+    quest_host_clock_error_free(&ptr->val.err);
+  }
+}
+
+void quest_host_clock_result_u64_error_free(quest_host_clock_result_u64_error_t *ptr) {
+  if (!ptr->is_err) {
+  } else {
+    quest_host_clock_error_free(&ptr->val.err);
   }
 }
 
@@ -679,6 +812,143 @@ bool quest_host_definition_add_on(quest_string_t *event, quest_host_definition_e
   }
 }
 
+bool quest_host_definition_every(quest_string_t *name, quest_string_t *action, quest_string_t *schedule, quest_host_definition_error_t *err) {
+  __attribute__((__aligned__(sizeof(void*))))
+  uint8_t ret_area[(5*sizeof(void*))];
+  uint8_t *ptr = (uint8_t *) &ret_area;
+  __wasm_import_quest_host_definition_every((uint8_t *) (*name).ptr, (*name).len, (uint8_t *) (*action).ptr, (*action).len, (uint8_t *) (*schedule).ptr, (*schedule).len, ptr);
+  quest_host_definition_result_void_error_t result;
+  switch ((int32_t) *((uint8_t*) (ptr + 0))) {
+    case 0: {
+      result.is_err = false;
+      break;
+    }
+    case 1: {
+      result.is_err = true;
+      result.val.err = (quest_host_types_error_t) {
+        (quest_string_t) (quest_string_t) { (uint8_t*)(*((uint8_t **) (ptr + sizeof(void*)))), (*((size_t*) (ptr + (2*sizeof(void*))))) },
+        (quest_string_t) (quest_string_t) { (uint8_t*)(*((uint8_t **) (ptr + (3*sizeof(void*))))), (*((size_t*) (ptr + (4*sizeof(void*))))) },
+      };
+      break;
+    }
+  }
+  if (!result.is_err) {
+    return 1;
+  } else {
+    *err = result.val.err;
+    return 0;
+  }
+}
+
+bool quest_host_definition_pattern(quest_string_t *name, quest_host_definition_value_t *spec, quest_host_definition_error_t *err) {
+  __attribute__((__aligned__(sizeof(void*))))
+  uint8_t ret_area[(5*sizeof(void*))];
+  int32_t variant;
+  int64_t variant6;
+  size_t variant7;
+  switch ((int32_t) (*spec).tag) {
+    case 0: {
+      variant = 0;
+      variant6 = 0;
+      variant7 = 0;
+      break;
+    }
+    case 1: {
+      const bool *payload0 = &(*spec).val.boolean;
+      variant = 1;
+      variant6 = (int64_t) *payload0;
+      variant7 = 0;
+      break;
+    }
+    case 2: {
+      const int64_t *payload1 = &(*spec).val.integer;
+      variant = 2;
+      variant6 = *payload1;
+      variant7 = 0;
+      break;
+    }
+    case 3: {
+      const double *payload2 = &(*spec).val.number;
+      variant = 3;
+      variant6 = ((union double_int64){ *payload2 }).b;
+      variant7 = 0;
+      break;
+    }
+    case 4: {
+      const quest_string_t *payload3 = &(*spec).val.text;
+      variant = 4;
+      variant6 = (int64_t) (uint8_t *) (*payload3).ptr;
+      variant7 = (*payload3).len;
+      break;
+    }
+    case 5: {
+      const quest_list_u8_t *payload4 = &(*spec).val.binary;
+      variant = 5;
+      variant6 = (int64_t) (uint8_t *) (*payload4).ptr;
+      variant7 = (*payload4).len;
+      break;
+    }
+    case 6: {
+      const quest_list_u8_t *payload5 = &(*spec).val.structure;
+      variant = 6;
+      variant6 = (int64_t) (uint8_t *) (*payload5).ptr;
+      variant7 = (*payload5).len;
+      break;
+    }
+  }
+  uint8_t *ptr = (uint8_t *) &ret_area;
+  __wasm_import_quest_host_definition_pattern((uint8_t *) (*name).ptr, (*name).len, variant, variant6, variant7, ptr);
+  quest_host_definition_result_void_error_t result;
+  switch ((int32_t) *((uint8_t*) (ptr + 0))) {
+    case 0: {
+      result.is_err = false;
+      break;
+    }
+    case 1: {
+      result.is_err = true;
+      result.val.err = (quest_host_types_error_t) {
+        (quest_string_t) (quest_string_t) { (uint8_t*)(*((uint8_t **) (ptr + sizeof(void*)))), (*((size_t*) (ptr + (2*sizeof(void*))))) },
+        (quest_string_t) (quest_string_t) { (uint8_t*)(*((uint8_t **) (ptr + (3*sizeof(void*))))), (*((size_t*) (ptr + (4*sizeof(void*))))) },
+      };
+      break;
+    }
+  }
+  if (!result.is_err) {
+    return 1;
+  } else {
+    *err = result.val.err;
+    return 0;
+  }
+}
+
+bool quest_host_definition_pattern_json(quest_string_t *name, quest_string_t *spec, quest_host_definition_error_t *err) {
+  __attribute__((__aligned__(sizeof(void*))))
+  uint8_t ret_area[(5*sizeof(void*))];
+  uint8_t *ptr = (uint8_t *) &ret_area;
+  __wasm_import_quest_host_definition_pattern_json((uint8_t *) (*name).ptr, (*name).len, (uint8_t *) (*spec).ptr, (*spec).len, ptr);
+  quest_host_definition_result_void_error_t result;
+  switch ((int32_t) *((uint8_t*) (ptr + 0))) {
+    case 0: {
+      result.is_err = false;
+      break;
+    }
+    case 1: {
+      result.is_err = true;
+      result.val.err = (quest_host_types_error_t) {
+        (quest_string_t) (quest_string_t) { (uint8_t*)(*((uint8_t **) (ptr + sizeof(void*)))), (*((size_t*) (ptr + (2*sizeof(void*))))) },
+        (quest_string_t) (quest_string_t) { (uint8_t*)(*((uint8_t **) (ptr + (3*sizeof(void*))))), (*((size_t*) (ptr + (4*sizeof(void*))))) },
+      };
+      break;
+    }
+  }
+  if (!result.is_err) {
+    return 1;
+  } else {
+    *err = result.val.err;
+    return 0;
+  }
+}
+
 bool quest_host_definition_query(quest_string_t *name, quest_host_definition_error_t *err) {
   __attribute__((__aligned__(sizeof(void*))))
   uint8_t ret_area[(5*sizeof(void*))];
@@ -776,6 +1046,11 @@ uint64_t quest_host_current_processed_at(void) {
 uint32_t quest_host_current_attempt(void) {
   int32_t ret = __wasm_import_quest_host_current_attempt();
   return (uint32_t) (ret);
+}
+
+uint64_t quest_host_current_missed(void) {
+  int64_t ret = __wasm_import_quest_host_current_missed();
+  return (uint64_t) (ret);
 }
 
 void quest_host_current_payload(quest_host_current_value_t *ret) {
@@ -1404,6 +1679,115 @@ bool quest_host_timers_after_json(quest_string_t *name, quest_string_t *action, 
   }
 }
 
+bool quest_host_timers_every(quest_string_t *name, quest_string_t *action, quest_string_t *schedule, quest_host_timers_value_t *payload, quest_host_timers_error_t *err) {
+  __attribute__((__aligned__(sizeof(void*))))
+  uint8_t ret_area[(5*sizeof(void*))];
+  int32_t variant;
+  int64_t variant7;
+  size_t variant8;
+  switch ((int32_t) (*payload).tag) {
+    case 0: {
+      variant = 0;
+      variant7 = 0;
+      variant8 = 0;
+      break;
+    }
+    case 1: {
+      const bool *payload1 = &(*payload).val.boolean;
+      variant = 1;
+      variant7 = (int64_t) *payload1;
+      variant8 = 0;
+      break;
+    }
+    case 2: {
+      const int64_t *payload2 = &(*payload).val.integer;
+      variant = 2;
+      variant7 = *payload2;
+      variant8 = 0;
+      break;
+    }
+    case 3: {
+      const double *payload3 = &(*payload).val.number;
+      variant = 3;
+      variant7 = ((union double_int64){ *payload3 }).b;
+      variant8 = 0;
+      break;
+    }
+    case 4: {
+      const quest_string_t *payload4 = &(*payload).val.text;
+      variant = 4;
+      variant7 = (int64_t) (uint8_t *) (*payload4).ptr;
+      variant8 = (*payload4).len;
+      break;
+    }
+    case 5: {
+      const quest_list_u8_t *payload5 = &(*payload).val.binary;
+      variant = 5;
+      variant7 = (int64_t) (uint8_t *) (*payload5).ptr;
+      variant8 = (*payload5).len;
+      break;
+    }
+    case 6: {
+      const quest_list_u8_t *payload6 = &(*payload).val.structure;
+      variant = 6;
+      variant7 = (int64_t) (uint8_t *) (*payload6).ptr;
+      variant8 = (*payload6).len;
+      break;
+    }
+  }
+  uint8_t *ptr = (uint8_t *) &ret_area;
+  __wasm_import_quest_host_timers_every((uint8_t *) (*name).ptr, (*name).len, (uint8_t *) (*action).ptr, (*action).len, (uint8_t *) (*schedule).ptr, (*schedule).len, variant, variant7, variant8, ptr);
+  quest_host_timers_result_void_error_t result;
+  switch ((int32_t) *((uint8_t*) (ptr + 0))) {
+    case 0: {
+      result.is_err = false;
+      break;
+    }
+    case 1: {
+      result.is_err = true;
+      result.val.err = (quest_host_types_error_t) {
+        (quest_string_t) (quest_string_t) { (uint8_t*)(*((uint8_t **) (ptr + sizeof(void*)))), (*((size_t*) (ptr + (2*sizeof(void*))))) },
+        (quest_string_t) (quest_string_t) { (uint8_t*)(*((uint8_t **) (ptr + (3*sizeof(void*))))), (*((size_t*) (ptr + (4*sizeof(void*))))) },
+      };
+      break;
+    }
+  }
+  if (!result.is_err) {
+    return 1;
+  } else {
+    *err = result.val.err;
+    return 0;
+  }
+}
+
+bool quest_host_timers_every_json(quest_string_t *name, quest_string_t *action, quest_string_t *schedule, quest_string_t *payload, quest_host_timers_error_t *err) {
+  __attribute__((__aligned__(sizeof(void*))))
+  uint8_t ret_area[(5*sizeof(void*))];
+  uint8_t *ptr = (uint8_t *) &ret_area;
+  __wasm_import_quest_host_timers_every_json((uint8_t *) (*name).ptr, (*name).len, (uint8_t *) (*action).ptr, (*action).len, (uint8_t *) (*schedule).ptr, (*schedule).len, (uint8_t *) (*payload).ptr, (*payload).len, ptr);
+  quest_host_timers_result_void_error_t result;
+  switch ((int32_t) *((uint8_t*) (ptr + 0))) {
+    case 0: {
+      result.is_err = false;
+      break;
+    }
+    case 1: {
+      result.is_err = true;
+      result.val.err = (quest_host_types_error_t) {
+        (quest_string_t) (quest_string_t) { (uint8_t*)(*((uint8_t **) (ptr + sizeof(void*)))), (*((size_t*) (ptr + (2*sizeof(void*))))) },
+        (quest_string_t) (quest_string_t) { (uint8_t*)(*((uint8_t **) (ptr + (3*sizeof(void*))))), (*((size_t*) (ptr + (4*sizeof(void*))))) },
+      };
+      break;
+    }
+  }
+  if (!result.is_err) {
+    return 1;
+  } else {
+    *err = result.val.err;
+    return 0;
+  }
+}
+
 bool quest_host_timers_cancel(quest_string_t *name, bool *ret, quest_host_timers_error_t *err) {
   __attribute__((__aligned__(sizeof(void*))))
   uint8_t ret_area[(5*sizeof(void*))];
@@ -1461,6 +1845,440 @@ bool quest_host_timers_due(quest_string_t *name, uint64_t *ret) {
   }
   *ret = option.val;
   return option.is_some;
+}
+
+bool quest_host_timers_payload(quest_string_t *name, quest_host_timers_value_t *ret) {
+  __attribute__((__aligned__(8)))
+  uint8_t ret_area[(16+2*sizeof(void*))];
+  uint8_t *ptr = (uint8_t *) &ret_area;
+  __wasm_import_quest_host_timers_payload((uint8_t *) (*name).ptr, (*name).len, ptr);
+  quest_host_timers_option_value_t option;
+  switch ((int32_t) *((uint8_t*) (ptr + 0))) {
+    case 0: {
+      option.is_some = false;
+      break;
+    }
+    case 1: {
+      option.is_some = true;
+      quest_host_types_value_t variant;
+      variant.tag = (int32_t) *((uint8_t*) (ptr + 8));
+      switch ((int32_t) variant.tag) {
+        case 0: {
+          break;
+        }
+        case 1: {
+          variant.val.boolean = (int32_t) *((uint8_t*) (ptr + 16));
+          break;
+        }
+        case 2: {
+          variant.val.integer = *((int64_t*) (ptr + 16));
+          break;
+        }
+        case 3: {
+          variant.val.number = *((double*) (ptr + 16));
+          break;
+        }
+        case 4: {
+          variant.val.text = (quest_string_t) { (uint8_t*)(*((uint8_t **) (ptr + 16))), (*((size_t*) (ptr + (16+1*sizeof(void*))))) };
+          break;
+        }
+        case 5: {
+          variant.val.binary = (quest_list_u8_t) { (uint8_t*)(*((uint8_t **) (ptr + 16))), (*((size_t*) (ptr + (16+1*sizeof(void*))))) };
+          break;
+        }
+        case 6: {
+          variant.val.structure = (quest_list_u8_t) { (uint8_t*)(*((uint8_t **) (ptr + 16))), (*((size_t*) (ptr + (16+1*sizeof(void*))))) };
+          break;
+        }
+      }
+
+      option.val = variant;
+      break;
+    }
+  }
+  *ret = option.val;
+  return option.is_some;
+}
+
+bool quest_host_timers_payload_json(quest_string_t *name, quest_option_string_t *ret, quest_host_timers_error_t *err) {
+  __attribute__((__aligned__(sizeof(void*))))
+  uint8_t ret_area[(5*sizeof(void*))];
+  uint8_t *ptr = (uint8_t *) &ret_area;
+  __wasm_import_quest_host_timers_payload_json((uint8_t *) (*name).ptr, (*name).len, ptr);
+  quest_host_timers_result_option_string_error_t result;
+  switch ((int32_t) *((uint8_t*) (ptr + 0))) {
+    case 0: {
+      result.is_err = false;
+      quest_option_string_t option;
+      switch ((int32_t) *((uint8_t*) (ptr + sizeof(void*)))) {
+        case 0: {
+          option.is_some = false;
+          break;
+        }
+        case 1: {
+          option.is_some = true;
+          option.val = (quest_string_t) { (uint8_t*)(*((uint8_t **) (ptr + (2*sizeof(void*))))), (*((size_t*) (ptr + (3*sizeof(void*))))) };
+          break;
+        }
+      }
+
+      result.val.ok = option;
+      break;
+    }
+    case 1: {
+      result.is_err = true;
+      result.val.err = (quest_host_types_error_t) {
+        (quest_string_t) (quest_string_t) { (uint8_t*)(*((uint8_t **) (ptr + sizeof(void*)))), (*((size_t*) (ptr + (2*sizeof(void*))))) },
+        (quest_string_t) (quest_string_t) { (uint8_t*)(*((uint8_t **) (ptr + (3*sizeof(void*))))), (*((size_t*) (ptr + (4*sizeof(void*))))) },
+      };
+      break;
+    }
+  }
+  if (!result.is_err) {
+    *ret = result.val.ok;
+    return 1;
+  } else {
+    *err = result.val.err;
+    return 0;
+  }
+}
+
+bool quest_host_timers_schedule(quest_string_t *name, quest_string_t *ret) {
+  __attribute__((__aligned__(sizeof(void*))))
+  uint8_t ret_area[(3*sizeof(void*))];
+  uint8_t *ptr = (uint8_t *) &ret_area;
+  __wasm_import_quest_host_timers_schedule((uint8_t *) (*name).ptr, (*name).len, ptr);
+  quest_option_string_t option;
+  switch ((int32_t) *((uint8_t*) (ptr + 0))) {
+    case 0: {
+      option.is_some = false;
+      break;
+    }
+    case 1: {
+      option.is_some = true;
+      option.val = (quest_string_t) { (uint8_t*)(*((uint8_t **) (ptr + sizeof(void*)))), (*((size_t*) (ptr + (2*sizeof(void*))))) };
+      break;
+    }
+  }
+  *ret = option.val;
+  return option.is_some;
+}
+
+bool quest_host_patterns_start(quest_string_t *name, quest_host_patterns_value_t *spec, quest_host_patterns_error_t *err) {
+  __attribute__((__aligned__(sizeof(void*))))
+  uint8_t ret_area[(5*sizeof(void*))];
+  int32_t variant;
+  int64_t variant6;
+  size_t variant7;
+  switch ((int32_t) (*spec).tag) {
+    case 0: {
+      variant = 0;
+      variant6 = 0;
+      variant7 = 0;
+      break;
+    }
+    case 1: {
+      const bool *payload0 = &(*spec).val.boolean;
+      variant = 1;
+      variant6 = (int64_t) *payload0;
+      variant7 = 0;
+      break;
+    }
+    case 2: {
+      const int64_t *payload1 = &(*spec).val.integer;
+      variant = 2;
+      variant6 = *payload1;
+      variant7 = 0;
+      break;
+    }
+    case 3: {
+      const double *payload2 = &(*spec).val.number;
+      variant = 3;
+      variant6 = ((union double_int64){ *payload2 }).b;
+      variant7 = 0;
+      break;
+    }
+    case 4: {
+      const quest_string_t *payload3 = &(*spec).val.text;
+      variant = 4;
+      variant6 = (int64_t) (uint8_t *) (*payload3).ptr;
+      variant7 = (*payload3).len;
+      break;
+    }
+    case 5: {
+      const quest_list_u8_t *payload4 = &(*spec).val.binary;
+      variant = 5;
+      variant6 = (int64_t) (uint8_t *) (*payload4).ptr;
+      variant7 = (*payload4).len;
+      break;
+    }
+    case 6: {
+      const quest_list_u8_t *payload5 = &(*spec).val.structure;
+      variant = 6;
+      variant6 = (int64_t) (uint8_t *) (*payload5).ptr;
+      variant7 = (*payload5).len;
+      break;
+    }
+  }
+  uint8_t *ptr = (uint8_t *) &ret_area;
+  __wasm_import_quest_host_patterns_start((uint8_t *) (*name).ptr, (*name).len, variant, variant6, variant7, ptr);
+  quest_host_patterns_result_void_error_t result;
+  switch ((int32_t) *((uint8_t*) (ptr + 0))) {
+    case 0: {
+      result.is_err = false;
+      break;
+    }
+    case 1: {
+      result.is_err = true;
+      result.val.err = (quest_host_types_error_t) {
+        (quest_string_t) (quest_string_t) { (uint8_t*)(*((uint8_t **) (ptr + sizeof(void*)))), (*((size_t*) (ptr + (2*sizeof(void*))))) },
+        (quest_string_t) (quest_string_t) { (uint8_t*)(*((uint8_t **) (ptr + (3*sizeof(void*))))), (*((size_t*) (ptr + (4*sizeof(void*))))) },
+      };
+      break;
+    }
+  }
+  if (!result.is_err) {
+    return 1;
+  } else {
+    *err = result.val.err;
+    return 0;
+  }
+}
+
+bool quest_host_patterns_start_json(quest_string_t *name, quest_string_t *spec, quest_host_patterns_error_t *err) {
+  __attribute__((__aligned__(sizeof(void*))))
+  uint8_t ret_area[(5*sizeof(void*))];
+  uint8_t *ptr = (uint8_t *) &ret_area;
+  __wasm_import_quest_host_patterns_start_json((uint8_t *) (*name).ptr, (*name).len, (uint8_t *) (*spec).ptr, (*spec).len, ptr);
+  quest_host_patterns_result_void_error_t result;
+  switch ((int32_t) *((uint8_t*) (ptr + 0))) {
+    case 0: {
+      result.is_err = false;
+      break;
+    }
+    case 1: {
+      result.is_err = true;
+      result.val.err = (quest_host_types_error_t) {
+        (quest_string_t) (quest_string_t) { (uint8_t*)(*((uint8_t **) (ptr + sizeof(void*)))), (*((size_t*) (ptr + (2*sizeof(void*))))) },
+        (quest_string_t) (quest_string_t) { (uint8_t*)(*((uint8_t **) (ptr + (3*sizeof(void*))))), (*((size_t*) (ptr + (4*sizeof(void*))))) },
+      };
+      break;
+    }
+  }
+  if (!result.is_err) {
+    return 1;
+  } else {
+    *err = result.val.err;
+    return 0;
+  }
+}
+
+bool quest_host_patterns_cancel(quest_string_t *name, bool *ret, quest_host_patterns_error_t *err) {
+  __attribute__((__aligned__(sizeof(void*))))
+  uint8_t ret_area[(5*sizeof(void*))];
+  uint8_t *ptr = (uint8_t *) &ret_area;
+  __wasm_import_quest_host_patterns_cancel((uint8_t *) (*name).ptr, (*name).len, ptr);
+  quest_host_patterns_result_bool_error_t result;
+  switch ((int32_t) *((uint8_t*) (ptr + 0))) {
+    case 0: {
+      result.is_err = false;
+      result.val.ok = (int32_t) *((uint8_t*) (ptr + sizeof(void*)));
+      break;
+    }
+    case 1: {
+      result.is_err = true;
+      result.val.err = (quest_host_types_error_t) {
+        (quest_string_t) (quest_string_t) { (uint8_t*)(*((uint8_t **) (ptr + sizeof(void*)))), (*((size_t*) (ptr + (2*sizeof(void*))))) },
+        (quest_string_t) (quest_string_t) { (uint8_t*)(*((uint8_t **) (ptr + (3*sizeof(void*))))), (*((size_t*) (ptr + (4*sizeof(void*))))) },
+      };
+      break;
+    }
+  }
+  if (!result.is_err) {
+    *ret = result.val.ok;
+    return 1;
+  } else {
+    *err = result.val.err;
+    return 0;
+  }
+}
+
+void quest_host_patterns_names(quest_list_string_t *ret) {
+  __attribute__((__aligned__(sizeof(void*))))
+  uint8_t ret_area[(2*sizeof(void*))];
+  uint8_t *ptr = (uint8_t *) &ret_area;
+  __wasm_import_quest_host_patterns_names(ptr);
+  *ret = (quest_list_string_t) { (quest_string_t*)(*((uint8_t **) (ptr + 0))), (*((size_t*) (ptr + sizeof(void*)))) };
+}
+
+bool quest_host_patterns_state(quest_string_t *name, quest_host_patterns_value_t *ret) {
+  __attribute__((__aligned__(8)))
+  uint8_t ret_area[(16+2*sizeof(void*))];
+  uint8_t *ptr = (uint8_t *) &ret_area;
+  __wasm_import_quest_host_patterns_state((uint8_t *) (*name).ptr, (*name).len, ptr);
+  quest_host_patterns_option_value_t option;
+  switch ((int32_t) *((uint8_t*) (ptr + 0))) {
+    case 0: {
+      option.is_some = false;
+      break;
+    }
+    case 1: {
+      option.is_some = true;
+      quest_host_types_value_t variant;
+      variant.tag = (int32_t) *((uint8_t*) (ptr + 8));
+      switch ((int32_t) variant.tag) {
+        case 0: {
+          break;
+        }
+        case 1: {
+          variant.val.boolean = (int32_t) *((uint8_t*) (ptr + 16));
+          break;
+        }
+        case 2: {
+          variant.val.integer = *((int64_t*) (ptr + 16));
+          break;
+        }
+        case 3: {
+          variant.val.number = *((double*) (ptr + 16));
+          break;
+        }
+        case 4: {
+          variant.val.text = (quest_string_t) { (uint8_t*)(*((uint8_t **) (ptr + 16))), (*((size_t*) (ptr + (16+1*sizeof(void*))))) };
+          break;
+        }
+        case 5: {
+          variant.val.binary = (quest_list_u8_t) { (uint8_t*)(*((uint8_t **) (ptr + 16))), (*((size_t*) (ptr + (16+1*sizeof(void*))))) };
+          break;
+        }
+        case 6: {
+          variant.val.structure = (quest_list_u8_t) { (uint8_t*)(*((uint8_t **) (ptr + 16))), (*((size_t*) (ptr + (16+1*sizeof(void*))))) };
+          break;
+        }
+      }
+
+      option.val = variant;
+      break;
+    }
+  }
+  *ret = option.val;
+  return option.is_some;
+}
+
+bool quest_host_patterns_state_json(quest_string_t *name, quest_option_string_t *ret, quest_host_patterns_error_t *err) {
+  __attribute__((__aligned__(sizeof(void*))))
+  uint8_t ret_area[(5*sizeof(void*))];
+  uint8_t *ptr = (uint8_t *) &ret_area;
+  __wasm_import_quest_host_patterns_state_json((uint8_t *) (*name).ptr, (*name).len, ptr);
+  quest_host_patterns_result_option_string_error_t result;
+  switch ((int32_t) *((uint8_t*) (ptr + 0))) {
+    case 0: {
+      result.is_err = false;
+      quest_option_string_t option;
+      switch ((int32_t) *((uint8_t*) (ptr + sizeof(void*)))) {
+        case 0: {
+          option.is_some = false;
+          break;
+        }
+        case 1: {
+          option.is_some = true;
+          option.val = (quest_string_t) { (uint8_t*)(*((uint8_t **) (ptr + (2*sizeof(void*))))), (*((size_t*) (ptr + (3*sizeof(void*))))) };
+          break;
+        }
+      }
+
+      result.val.ok = option;
+      break;
+    }
+    case 1: {
+      result.is_err = true;
+      result.val.err = (quest_host_types_error_t) {
+        (quest_string_t) (quest_string_t) { (uint8_t*)(*((uint8_t **) (ptr + sizeof(void*)))), (*((size_t*) (ptr + (2*sizeof(void*))))) },
+        (quest_string_t) (quest_string_t) { (uint8_t*)(*((uint8_t **) (ptr + (3*sizeof(void*))))), (*((size_t*) (ptr + (4*sizeof(void*))))) },
+      };
+      break;
+    }
+  }
+  if (!result.is_err) {
+    *ret = result.val.ok;
+    return 1;
+  } else {
+    *err = result.val.err;
+    return 0;
+  }
+}
+
+void quest_host_clock_zone(quest_string_t *ret) {
+  __attribute__((__aligned__(sizeof(void*))))
+  uint8_t ret_area[(2*sizeof(void*))];
+  uint8_t *ptr = (uint8_t *) &ret_area;
+  __wasm_import_quest_host_clock_zone(ptr);
+  *ret = (quest_string_t) { (uint8_t*)(*((uint8_t **) (ptr + 0))), (*((size_t*) (ptr + sizeof(void*)))) };
+}
+
+bool quest_host_clock_set_zone(quest_string_t *zone, quest_host_clock_error_t *err) {
+  __attribute__((__aligned__(sizeof(void*))))
+  uint8_t ret_area[(5*sizeof(void*))];
+  uint8_t *ptr = (uint8_t *) &ret_area;
+  __wasm_import_quest_host_clock_set_zone((uint8_t *) (*zone).ptr, (*zone).len, ptr);
+  quest_host_clock_result_void_error_t result;
+  switch ((int32_t) *((uint8_t*) (ptr + 0))) {
+    case 0: {
+      result.is_err = false;
+      break;
+    }
+    case 1: {
+      result.is_err = true;
+      result.val.err = (quest_host_types_error_t) {
+        (quest_string_t) (quest_string_t) { (uint8_t*)(*((uint8_t **) (ptr + sizeof(void*)))), (*((size_t*) (ptr + (2*sizeof(void*))))) },
+        (quest_string_t) (quest_string_t) { (uint8_t*)(*((uint8_t **) (ptr + (3*sizeof(void*))))), (*((size_t*) (ptr + (4*sizeof(void*))))) },
+      };
+      break;
+    }
+  }
+  if (!result.is_err) {
+    return 1;
+  } else {
+    *err = result.val.err;
+    return 0;
+  }
+}
+
+void quest_host_clock_local(uint64_t time, quest_string_t *ret) {
+  __attribute__((__aligned__(sizeof(void*))))
+  uint8_t ret_area[(2*sizeof(void*))];
+  uint8_t *ptr = (uint8_t *) &ret_area;
+  __wasm_import_quest_host_clock_local((int64_t) (time), ptr);
+  *ret = (quest_string_t) { (uint8_t*)(*((uint8_t **) (ptr + 0))), (*((size_t*) (ptr + sizeof(void*)))) };
+}
+
+bool quest_host_clock_instant(quest_string_t *civil, uint64_t *ret, quest_host_clock_error_t *err) {
+  __attribute__((__aligned__(8)))
+  uint8_t ret_area[(8+4*sizeof(void*))];
+  uint8_t *ptr = (uint8_t *) &ret_area;
+  __wasm_import_quest_host_clock_instant((uint8_t *) (*civil).ptr, (*civil).len, ptr);
+  quest_host_clock_result_u64_error_t result;
+  switch ((int32_t) *((uint8_t*) (ptr + 0))) {
+    case 0: {
+      result.is_err = false;
+      result.val.ok = (uint64_t) (*((int64_t*) (ptr + 8)));
+      break;
+    }
+    case 1: {
+      result.is_err = true;
+      result.val.err = (quest_host_types_error_t) {
+        (quest_string_t) (quest_string_t) { (uint8_t*)(*((uint8_t **) (ptr + 8))), (*((size_t*) (ptr + (8+1*sizeof(void*))))) },
+        (quest_string_t) (quest_string_t) { (uint8_t*)(*((uint8_t **) (ptr + (8+2*sizeof(void*))))), (*((size_t*) (ptr + (8+3*sizeof(void*))))) },
+      };
+      break;
+    }
+  }
+  if (!result.is_err) {
+    *ret = result.val.ok;
+    return 1;
+  } else {
+    *err = result.val.err;
+    return 0;
+  }
 }
 
 bool quest_host_events_emit(quest_string_t *context, quest_string_t *name, quest_host_events_value_t *payload, quest_host_events_error_t *err) {
