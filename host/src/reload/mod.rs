@@ -292,13 +292,19 @@ impl Inner {
         seen.remove(file);
         let quests = self.registry.withdraw(file);
         self.take_back(file);
-        // What they kept out may take their place.
-        let kept_out = seen.values_mut().filter(|it| it.refused.as_deref() == Some("duplicate-quest"));
-        kept_out.for_each(|it| (it.stamp, it.digest) = (None, None));
+        drop(seen);
+        self.offer_kept_out();
         if !quests.is_empty() {
             self.tell(Change::Withdrawn { file: file.to_owned(), quests });
         }
         false
+    }
+
+    /// Quests are out of service: what they kept out may take their place, at the next look.
+    fn offer_kept_out(&self) {
+        let mut seen = self.seen.lock();
+        let kept_out = seen.values_mut().filter(|it| it.refused.as_deref() == Some("duplicate-quest"));
+        kept_out.for_each(|it| (it.stamp, it.digest) = (None, None));
     }
 
     /// Loads a file if it is another than before; whether to look again soon.

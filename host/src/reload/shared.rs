@@ -139,6 +139,7 @@ impl Inner {
             },
             None if served.is_some() => {
                 let quests = self.registry.withdraw(&path);
+                self.offer_kept_out();
                 self.tell(Change::Withdrawn { file: path, quests });
             }
             None => {}
@@ -212,8 +213,8 @@ impl Inner {
     fn path_of(&self, name: &str) -> PathBuf {
         let built: BTreeMap<PathBuf, _> = self.built.lock().clone();
         let mut elsewhere = built.into_values().flatten();
-        elsewhere.find(|file| name_of(file).as_deref() == Some(name)).unwrap_or_else(|| {
-            self.folder.clone().unwrap_or_default().join(name)
-        })
+        elsewhere
+            .find(|file| name_of(file).as_deref() == Some(name))
+            .unwrap_or_else(|| self.folder.clone().unwrap_or_default().join(name))
     }
 }

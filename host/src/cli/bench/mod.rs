@@ -218,7 +218,10 @@ impl Report<'_> {
             "latency_beside_saves_ms_p50": latency.sent.p50,
             "latency_beside_saves_ms_p99": latency.sent.p99,
         });
-        let text = format!("{saves} versions saved, from the save to being served: {served}; events meanwhile: {}", latency.sent);
+        let text = format!(
+            "{saves} versions saved, from the save to being served: {served}; events meanwhile: {}",
+            latency.sent
+        );
         self.tell(fields, text);
     }
 

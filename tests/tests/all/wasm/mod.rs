@@ -312,9 +312,8 @@ fn whoever_took_what_is_served_keeps_it_through_a_reload() {
         let asked = Invocation { quest: "variant".to_owned(), ..invocation("label") };
         serving.invoke(asked).result.unwrap().reply
     };
-    let knows = |serving: &dyn Serving, action: &str| {
-        serving.catalog().get("variant").unwrap().actions.contains_key(action)
-    };
+    let knows =
+        |serving: &dyn Serving, action: &str| serving.catalog().get("variant").unwrap().actions.contains_key(action);
     assert_eq!(label(&*taken), Some(Value::Text("a".to_owned())));
     assert!(knows(&*taken, "a") && !knows(&*taken, "b"));
     assert_eq!(label(&*registry.serving()), Some(Value::Text("b".to_owned())));
