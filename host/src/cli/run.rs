@@ -51,10 +51,12 @@ pub(crate) async fn run(args: Args, printer: &Printer) -> Outcome {
     greet(&host, printer);
     let reloader = host.reloader.clone();
     let mut follow = pin!(async {
-        match args.watch {
-            true => rebuild::follow(&settings.quests, reloader, *printer).await,
-            false => std::future::pending().await,
+        if args.watch
+            && let Err(error) = rebuild::follow(&settings.quests, reloader, *printer).await
+        {
+            printer.warn(&format!("sources are not followed any more: {error:#}"));
         }
+        std::future::pending::<()>().await;
     });
     let mut happenings = host.service.tail();
     let mut changes = host.reloader.changes();
@@ -63,7 +65,7 @@ pub(crate) async fn run(args: Args, printer: &Printer) -> Outcome {
         tokio::select! {
             _ = interrupt.recv() => break,
             _ = terminate.recv() => break,
-            ended = &mut follow => return ended,
+            () = &mut follow => {}
             error = host.failed() => {
                 host.drain().await;
                 return Err(error);
