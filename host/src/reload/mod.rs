@@ -290,9 +290,9 @@ impl Inner {
             return true;
         }
         seen.remove(file);
+        drop(seen);
         let quests = self.registry.withdraw(file);
         self.take_back(file);
-        drop(seen);
         self.offer_kept_out();
         if !quests.is_empty() {
             self.tell(Change::Withdrawn { file: file.to_owned(), quests });

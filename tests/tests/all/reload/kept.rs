@@ -98,6 +98,10 @@ fn all_hosts_serve_what_one_of_them_was_given() {
     for host in [&one, &other, &late] {
         eventually("it is out of service", || served(host, FILE).is_none().then_some(()));
     }
+    // Nor does a host that still has it bring it back.
+    late.leave();
+    let late = old.start();
+    assert_eq!((served(&late, FILE), served(&one, FILE)), (None, None));
 }
 
 #[test]
