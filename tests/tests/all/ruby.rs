@@ -2,7 +2,11 @@
 
 use std::{path::Path, process::Output};
 
-use quest_host_tests::{guests::root, process::Setup};
+use quest_host_tests::{
+    eventually,
+    guests::root,
+    process::{Host, Setup},
+};
 use serde_json::json;
 
 use crate::scenarios::said;
@@ -14,11 +18,10 @@ fn run(folder: &Path, scenarios: &str, args: &[&str]) -> Output {
 }
 
 /// What `quest-host test` says of a script that it cannot load.
-fn refused(script: &str) -> String {
-    let folder = tempfile::tempdir().unwrap();
-    std::fs::write(folder.path().join("guard.rb"), script).unwrap();
+fn refused(folder: &Path, script: &str) -> String {
+    std::fs::write(folder.join("guard.rb"), script).unwrap();
     let output = run(
-        folder.path(),
+        folder,
         "module = \"guard.rb\"\n[[scenario]]\nname = \"none\"\nsteps = []\n",
         &["--set", "wasm.define_ms_max=500"],
     );
@@ -94,8 +97,9 @@ fn a_mistake_is_shown_with_its_line() {
         ),
         ("'a' * 2\n('a' * 50) =~ /(a+)+$b/\n".to_owned(), "it was last seen at guard.rb:2;"),
     ];
+    let folder = tempfile::tempdir().unwrap();
     for (script, wanted) in cases {
-        let said = refused(script);
+        let said = refused(folder.path(), script);
         assert!(said.contains(wanted), "{script}\n{said}\nwanted: {wanted}");
     }
 }
@@ -158,28 +162,49 @@ fn what_leaves_an_action() {
     }
     scenarios +=
         "  { query = \"odd.changes\", fails = \"read-only\" },\n  { query = \"odd.answer\", exactly = [1] },\n]\n";
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(folder.path().join("odd.rb"), script).unwrap();
+    let output = run(folder.path(), &scenarios, &[]);
+    assert!(output.status.success(), "{}", said(&output));
+}
+
+#[test]
+fn what_does_not_end_is_ended_where_it_is() {
+    let mut scenarios = "module = \"odd.rb\"\n".to_owned();
     for (action, line) in [("endless", 31), ("regexp", 32)] {
-        let said = format!("it was last seen at odd.rb:{line}; line {line} is");
+        let said = json!(format!("it was last seen at odd.rb:{line}; line {line} is"));
         scenarios += &format!(
             "[[scenario]]\nname = \"{action}\"\nsteps = [\n  {{ add = \"odd\" }},\n  {{ send_to = \"odd.{action}\" }},\n"
         );
-        scenarios += &format!(
-            "  {{ after = \"1 day\", expect = {{ dead = [{{ code = \"timeout\", message = {{ \"$contains\" = {} }} }}] }} }},\n]\n",
-            json!(said)
-        );
+        let dead = format!("{{ code = \"timeout\", message = {{ \"$contains\" = {said} }} }}");
+        scenarios += &format!("  {{ after = \"1 day\", expect = {{ dead = [{dead}] }} }},\n]\n");
     }
     let folder = tempfile::tempdir().unwrap();
-    std::fs::write(folder.path().join("odd.rb"), script).unwrap();
+    std::fs::write(folder.path().join("odd.rb"), include_str!("ruby/odd.rb")).unwrap();
     let output = run(folder.path(), &scenarios, &["--set", "wasm.action_ms_max=300"]);
     assert!(output.status.success(), "{}", said(&output));
 }
 
-/// The original's example is character for character that of its README.
+/// The original's example is character for character that of its README, and does here what it did there.
 #[test]
-fn the_originals_example_is_unchanged() {
-    let text = std::fs::read_to_string(root().join("quests/original/my_example_quest.rb")).unwrap();
-    let readme = "quest :my_example_quest do\n  action :init do\n    @counter = 0\n  end\n  action :my_action, :on => [\"test_event\"] do\n    \
-                  @counter += 1\n    p @counter\n  end\nend\nadd_quest_to_context \"my_example_quest\", \"a_user_session_key\"\ncall_quest quest_name: \
-                  \"my_example_quest\", action_name: \"my_action\", context: \"a_user_session_key\", event: {}\n";
-    assert_eq!(text, readme);
+fn the_originals_example_runs_unchanged() {
+    let file = root().join("quests/original/my_example_quest.rb");
+    let readme = std::fs::read_to_string(root().join("README.md")).unwrap();
+    assert!(readme.contains(&format!("```ruby\n{}```\n", std::fs::read_to_string(&file).unwrap())));
+
+    let folder = tempfile::tempdir().unwrap();
+    let setup = Setup::new(crate::EXE, folder.path(), &[]);
+    std::fs::create_dir_all(folder.path().join("quests")).unwrap();
+    std::fs::copy(&file, folder.path().join("quests/my_example_quest.rb")).unwrap();
+    let mut host = setup.start();
+    let done = host.command(&["exec"]).arg(&file).output().unwrap();
+    assert!(done.status.success(), "{}", said(&done));
+    let counter = |host: &Host| host.json(&["vars", "a_user_session_key"])[0]["counter"].clone();
+    assert_eq!(counter(&host), json!(1));
+    host.json(&["send", "--context", "a_user_session_key", "--event", "test_event"]);
+    eventually("the event", || (counter(&host) == json!(2)).then_some(()));
+    host.kill();
+    let host = setup.start();
+    host.json(&["send", "--context", "a_user_session_key", "--event", "test_event"]);
+    eventually("one more", || (counter(&host) == json!(3)).then_some(()));
 }
