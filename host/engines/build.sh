@@ -68,7 +68,12 @@ link() {
 
 build_lua() {
   fetch lua https://static.crates.io/crates/lua-src/lua-src-551.1.0.crate 41d22b201501a536c0f5a96c7589b268b559172b20fb029064434e38ddcecb1f
-  local source=$cache/lua/lua-5.4.9 files=()
+  local source=$cache/lua/own files=()
+  rm -rf "$source"
+  cp -r "$cache/lua/lua-5.4.9" "$source"
+  # Endless recursion ends soon: a million slots take as long as an action may.
+  sed -i 's/^#define LUAI_MAXSTACK\t\t1000000$/#define LUAI_MAXSTACK\t\t50000/' "$source/luaconf.h"
+  grep -q 50000 "$source/luaconf.h"
   for file in "$source"/*.c; do
     case $(basename "$file") in
       lua.c | luac.c | liolib.c | loslib.c | loadlib.c | linit.c | onelua.c | ltests.c) ;;
@@ -89,6 +94,22 @@ build_js() {
   [ "$(grep -c -e __stack_pointer -e '^#if 0$' "$own/quickjs.c")" -ge 2 ]
   link js 1048576 -w -D_GNU_SOURCE -D_WASI_EMULATED_PROCESS_CLOCKS -I"$source" "$own/quickjs.c" "$source"/{libregexp,libunicode,dtoa}.c "$here/js/glue.c" \
     -lwasi-emulated-process-clocks
+}
+
+build_ruby() {
+  # Debian's copy of the release.
+  fetch mruby https://deb.debian.org/debian/pool/main/m/mruby/mruby_3.3.0.orig.tar.gz 53088367e3d7657eb722ddfacb938f74aed1f8538b3717fe0b6eb8f58402af65
+  fetch js https://static.crates.io/crates/rquickjs-sys/rquickjs-sys-0.14.0.crate cee271d0eeba64f0915b846cb7ae02e16faf3dfdffdca91731101d9d30fe3423
+  local mruby=$cache/mruby regexp=$cache/js/quickjs made=$cache/work/ruby-made gem files
+  local options=(-DMRB_INT64 -DMRB_WORD_BOXING -DMRB_WORDBOX_NO_FLOAT_TRUNCATE -DMRB_UTF8_STRING -DMRB_USE_COMPLEX -DMRB_USE_RATIONAL
+    -DMRB_USE_BIGINT -DMRB_USE_SET -DMRB_USE_METHOD_T_STRUCT -DMRBGEMS_SETUP -DMRB_ARY_LENGTH_MAX=0x1000000 -DMRB_STR_LENGTH_MAX=0x1000000
+    -DMRB_CALL_LEVEL_MAX=8192 -I"$made" -I"$mruby/include" -I"$mruby/src" -I"$mruby/mrbgems/mruby-compiler/core")
+  for gem in "$mruby"/mrbgems/*/include; do options+=(-I"$gem"); done
+  rm -rf "$made"
+  MRUBY_FLAGS="${options[*]} -D_WASI_EMULATED_PROCESS_CLOCKS" python3 "$here/ruby/sources.py" "$mruby" "$made" >"$made.sources"
+  mapfile -t files <"$made.sources"
+  link ruby 262144 -w -std=gnu17 -fno-strict-aliasing -D_GNU_SOURCE -D_WASI_EMULATED_PROCESS_CLOCKS "${options[@]}" -I"$here/ruby" -I"$regexp" \
+    "${files[@]}" "$here"/ruby/*.c "$regexp/libregexp.c" "$regexp/libunicode.c"
 }
 
 tools

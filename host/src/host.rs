@@ -2,7 +2,7 @@
 
 use std::{
     net::SocketAddr,
-    path::{Path, PathBuf},
+    path::PathBuf,
     sync::{Arc, atomic::AtomicU64},
     time::{Duration, Instant},
 };
@@ -17,10 +17,11 @@ use crate::{
     dispatcher::{Dispatcher, Options},
     ingress::Mover,
     quests::Quests,
+    reload::{Reloader, Sources, Vault},
     service::Service,
     settings::Settings,
     store::{self, Open, Report, Store, redis::Redis},
-    wasm::{Language, Loaded, Problem, Registry, Runtime},
+    wasm::{Loaded, Problem, Registry, Runtime},
 };
 
 /// How long clients' connections may take to end when the host stops.
@@ -32,6 +33,8 @@ pub struct Host {
     pub service: Service,
     /// What it serves.
     pub registry: Arc<Registry>,
+    /// What keeps that as the files are.
+    pub reloader: Reloader,
     /// What was loaded at the start.
     pub loaded: Vec<Loaded>,
     /// What could not be.
@@ -63,43 +66,23 @@ pub async fn open_store(settings: &Settings) -> anyhow::Result<(Arc<dyn Store>, 
     Ok((Arc::clone(&redis) as Arc<dyn Store>, Some(redis)))
 }
 
-/// A registry with all modules of `files` loaded.
-pub fn load(settings: &Settings, files: &[PathBuf]) -> anyhow::Result<(Arc<Registry>, Vec<Loaded>, Vec<Problem>)> {
+/// A registry that serves nothing yet.
+pub fn registry(settings: &Settings) -> anyhow::Result<Arc<Registry>> {
     let runtime = Runtime::new(settings.runtime())?;
     if let Some(why) = runtime.fallback() {
         tracing::warn!(why, "quests run slower than they could");
     }
-    let registry = Arc::new(Registry::new(Arc::new(runtime)));
-    let (mut loaded, mut problems) = (Vec::new(), Vec::new());
-    for file in files {
-        match registry.load_file(file) {
-            Ok(module) => loaded.push(module),
-            Err(problem) => problems.push(problem),
-        }
-    }
-    Ok((registry, loaded, problems))
-}
-
-/// The modules in a folder, in order of name: components and scripts.
-pub fn modules_in(folder: &Path) -> anyhow::Result<Vec<PathBuf>> {
-    if !folder.exists() {
-        return Ok(Vec::new());
-    }
-    let mut files = Vec::new();
-    for entry in std::fs::read_dir(folder).with_context(|| format!("cannot read {}", folder.display()))? {
-        let path = entry?.path();
-        let is_component = path.extension().is_some_and(|extension| extension == "wasm");
-        if is_component || Language::of(&path).is_some() {
-            files.push(path);
-        }
-    }
-    files.sort();
-    Ok(files)
+    Ok(Arc::new(Registry::new(Arc::new(runtime))))
 }
 
 impl Host {
-    /// Starts to serve.
+    /// Starts to serve these modules.
     pub async fn start(settings: &Settings, files: &[PathBuf]) -> anyhow::Result<Self> {
+        Self::start_from(settings, &Sources { files: files.to_vec(), ..Sources::default() }).await
+    }
+
+    /// Starts to serve.
+    pub async fn start_from(settings: &Settings, sources: &Sources) -> anyhow::Result<Self> {
         let address: SocketAddr = settings.listen.parse()?;
         let listener = tokio::net::TcpListener::bind(address).await.with_context(|| {
             let hint = "is another quest-host running? `--listen 127.0.0.1:0` takes a free port";
@@ -108,8 +91,12 @@ impl Host {
         let address = listener.local_addr()?;
         let (store, redis) = open_store(settings).await?;
         let report = store.check().await?;
-        let (registry, loaded, problems) = load(settings, files)?;
+        let registry = registry(settings)?;
         let id = format!("{:08x}{:08x}", std::process::id(), fastrand::u32(..));
+        let vault = Vault::new(Arc::clone(&store), id.clone(), settings.versions_kept);
+        let bytes_max = settings.wasm.module_bytes_max;
+        let reloader = Reloader::new(Arc::clone(&registry), &settings.quests, sources, bytes_max, Some(vault));
+        let (loaded, problems) = reloader.begin().await?;
         let config: crate::dispatcher::QuestConfig =
             settings.config.iter().map(|(quest, values)| (quest.clone(), Arc::new(values.clone()))).collect();
         let quests: Arc<dyn Quests> = Arc::clone(&registry) as Arc<dyn Quests>;
@@ -143,10 +130,18 @@ impl Host {
             listener_of_bells.listen().await;
             Ok(())
         });
+        if settings.reload {
+            let (reloader, stopped) = (reloader.clone(), stop.clone());
+            background.spawn(async move {
+                reloader.run(stopped).await;
+                Ok(())
+            });
+        }
         let rejected = Arc::new(AtomicU64::new(0));
         let api = Api {
             service: service.clone(),
             registry: Arc::clone(&registry),
+            reloader: reloader.clone(),
             store: Arc::new(json!({ "name": report.name, "promise": report.promise, "warnings": report.warnings })),
             access: Arc::new(Access {
                 token: (!settings.token.is_empty()).then(|| settings.token.clone()),
@@ -174,7 +169,7 @@ impl Host {
                 Ok(())
             });
         }
-        Ok(Self { service, registry, loaded, problems, report, address, dispatcher, background, stop })
+        Ok(Self { service, registry, reloader, loaded, problems, report, address, dispatcher, background, stop })
     }
 
     /// What is served to the dispatcher's counts.

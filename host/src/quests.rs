@@ -8,13 +8,29 @@ use quest_engine::{
     world::Runner,
 };
 
-/// Runs quests.
-pub trait Quests: Send + Sync + 'static {
-    /// The quests served now.
-    fn catalog(&self) -> Arc<Catalog>;
+/// One consistent state of what is served: whoever holds it sees the same quests, and runs the same code, whatever is reloaded meanwhile.
+pub trait Serving: Send + Sync + 'static {
+    /// The quests served.
+    fn catalog(&self) -> &Arc<Catalog>;
 
     /// Runs one action to its end, on the caller's thread.
     fn invoke(&self, invocation: Invocation) -> Ran;
+}
+
+/// Runs quests.
+pub trait Quests: Send + Sync + 'static {
+    /// What is served now. A turn, or a query, takes it once and keeps it to its end.
+    fn serving(&self) -> Arc<dyn Serving>;
+
+    /// The quests served now.
+    fn catalog(&self) -> Arc<Catalog> {
+        Arc::clone(self.serving().catalog())
+    }
+
+    /// Runs one action with what is served now.
+    fn invoke(&self, invocation: Invocation) -> Ran {
+        self.serving().invoke(invocation)
+    }
 }
 
 /// What is served, for a world on a virtual clock.

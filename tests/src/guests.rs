@@ -72,3 +72,19 @@ pub fn target_dir() -> PathBuf {
     let exe = std::env::current_exe().expect("a test has a path");
     exe.ancestors().nth(3).expect("target/debug/deps/test").to_owned()
 }
+
+/// A version of the quest `guest-variant` that is as `plan` says (its source says how), as bytes.
+///
+/// # Panics
+/// When the plan has no room.
+pub fn variant(plan: &str) -> Vec<u8> {
+    const MARK: &[u8] = b"@@PLAN@@";
+    const ROOM: usize = 1024;
+    let mut bytes = std::fs::read(guest("guest-variant")).expect("it was built");
+    let at = bytes.windows(MARK.len()).position(|window| window == MARK).expect("the plan's mark");
+    assert!(plan.len() <= ROOM - MARK.len(), "the plan is too long");
+    let room = &mut bytes[at + MARK.len()..at + ROOM];
+    room.fill(b' ');
+    room[..plan.len()].copy_from_slice(plan.as_bytes());
+    bytes
+}

@@ -27,6 +27,11 @@ pub fn patterns(context: &str) -> String {
     format!("{context}.patterns")
 }
 
+/// Hash: quest to [`crate::record::Before`]: what its instance was before its last upgrade. One a context.
+pub fn before(context: &str) -> String {
+    format!("{context}.before")
+}
+
 /// List of [`crate::record::Waiting`]: what a turn could not process of a context, oldest first.
 pub fn backlog(context: &str) -> String {
     format!("{context}.backlog")
@@ -98,6 +103,9 @@ pub const SEQUENCE: &str = "sequence";
 pub const BROADCAST: &str = "broadcast";
 /// Field of [`CURSORS`], map of destination to [`crate::record::RelayCursor`].
 pub const RELAYS: &str = "relays";
+
+/// Field of [`CURSORS`], map of quest to [`crate::record::Surveyed`].
+pub const SURVEYED: &str = "surveyed";
 
 /// Field of [`instances`], text: the context's time zone. No quest has a dot in its name.
 pub const ZONE: &str = ".zone";

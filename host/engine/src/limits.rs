@@ -70,6 +70,10 @@ pub struct EngineLimits {
     pub retry_max_ms: u64,
     /// Wait before looking again for code that is not served here.
     pub unserved_wait_ms: u64,
+    /// How long a timer that is due waits for an action that its quest's code does not have any more; then it is a dead letter.
+    pub dangling_kept_ms: u64,
+    /// How long an instance's variables from before its last upgrade are kept, for a rollback: they take as much room again.
+    pub before_kept_ms: u64,
     /// Deliveries of one instance that wait behind a failed one; past it they go to the dead letters.
     pub held_max: usize,
     /// Entries on their way to one other partition; past it the emitting action fails.
@@ -96,6 +100,8 @@ impl Default for EngineLimits {
             retry_base_ms: 1_000,
             retry_max_ms: 300_000,
             unserved_wait_ms: 2_000,
+            dangling_kept_ms: 86_400_000,
+            before_kept_ms: 7 * 86_400_000,
             held_max: 256,
             outbox_max: 10_000,
             messages_max: 16_384,

@@ -142,6 +142,7 @@ mod tests {
             has_timers: false,
             has_patterns: false,
             declared: BTreeMap::new(),
+            kept: None,
         };
         let question = Question {
             definition: &definition,

@@ -57,6 +57,31 @@ pub struct Instance {
     /// gone is told apart from what the quest itself moved or cancelled.
     #[serde(default)]
     pub declared: BTreeMap<String, u64>,
+    /// What is kept from before its last upgrade, if anything is: see [`Before`].
+    #[serde(default)]
+    pub kept: Option<Kept>,
+}
+
+/// That there is a [`Before`] of an instance.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Kept {
+    /// The version that it was then.
+    pub from: u32,
+    /// When it was upgraded.
+    pub at: Millis,
+}
+
+/// An instance as it was before its last upgrade: what a rollback puts back.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Before {
+    /// The instance's id.
+    pub instance: String,
+    /// The version that wrote the variables.
+    pub from: u32,
+    /// The version that it was upgraded to.
+    pub to: u32,
+    /// The variables.
+    pub variables: BTreeMap<String, Value>,
 }
 
 fn unknown_timers() -> bool {
@@ -201,6 +226,24 @@ pub struct BroadcastPlace {
     /// The quest whose contexts are gone through.
     pub quest: String,
     /// The last context that was given it; none at a quest's beginning.
+    pub after: Option<String>,
+}
+
+/// What the contexts of a quest have met of its definition.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Surveyed {
+    /// The digest of the definition that all of them have met; none: nobody knows.
+    pub digest: Option<u64>,
+    /// The survey under way, if one is.
+    pub ahead: Option<Surveying>,
+}
+
+/// A survey under way.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Surveying {
+    /// The digest of the definition that is met.
+    pub digest: u64,
+    /// The last context that has met it; none at the beginning.
     pub after: Option<String>,
 }
 

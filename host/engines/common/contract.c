@@ -7,7 +7,7 @@ typedef engine_string_t text_t;
 // The call in hand: its arguments as they are taken, its result, and what is wrong with the arguments.
 typedef struct {
   reader_t args;
-  size_t left, number;
+  size_t left, number, wrong;
   bytes_t *out;
   const char *wanted;
 } call_t;
@@ -35,8 +35,9 @@ static item_t take_item(call_t *call) {
 }
 
 static void wrong(call_t *call, const char *wanted) {
-  if (call->wanted == NULL) call->wanted = wanted;
-  else call->number--;
+  if (call->wanted != NULL) return;
+  call->wanted = wanted;
+  call->wrong = call->number;
 }
 
 static text_t take_text(call_t *call) {
@@ -133,7 +134,7 @@ static bool refuse_arguments(call_t *call, text_t name) {
   char message[160];
   char digits[12];
   size_t length = 0, count = 0;
-  for (size_t n = call->number; n > 0 || count == 0; n /= 10) digits[count++] = (char)('0' + n % 10);
+  for (size_t n = call->wrong; n > 0 || count == 0; n /= 10) digits[count++] = (char)('0' + n % 10);
   const char *parts[] = {": argument ", NULL, " is not ", call->wanted};
   length = name.len < 60 ? name.len : 60;
   memcpy(message, name.ptr, length);

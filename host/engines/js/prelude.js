@@ -27,7 +27,6 @@
     at: (name, action, time, payload) => call("timers.at", name, action, millis(time), payload),
     after: (name, action, delay, payload) => call("timers.after", name, action, delay, payload),
   });
-  const every = timers.every;
   const patterns = bound("patterns", ["start", "cancel", "names", "state"]);
   const clock = Object.freeze({
     ...bound("clock", ["zone", "setZone", "instant"]),
@@ -109,14 +108,16 @@
     if (defined.has(name)) fail("duplicate", `there is a quest named ${JSON.stringify(name)} already`);
     defined.set(name, parts);
   };
-  const statement = (kind) => (quest, context, action = "", payload = null) => {
+  // At the top level of a script these do nothing until `quest-host exec`; in an action they are what `q` has.
+  let isRunning = false;
+  const statement = (kind, quest, action, context, payload = null) => {
     call("script.statement", kind, String(quest), String(action), String(context), JSON.stringify(payload) ?? "null");
   };
-  // At the top level of a script these do nothing until `quest-host exec`.
   Object.assign(globalThis, {
-    addQuest: statement("add"),
-    removeQuest: statement("remove"),
-    callQuest: (quest, action, context, payload) => statement("call")(quest, context, action, payload),
+    addQuest: (quest, context) => isRunning ? quests.add(quest, context) : statement("add", quest, "", context),
+    removeQuest: (quest, context) => isRunning ? quests.remove(quest, context) : statement("remove", quest, "", context),
+    callQuest: (quest, action, context, payload) =>
+      isRunning ? call("events.send", context, quest, action, payload) : statement("call", quest, action, context, payload),
   });
 
   const declare = (name, parts) => {
@@ -158,6 +159,7 @@
       if (name === "init") return;
       fail("unknown-action", `quest ${call("current.quest")} has no action ${name}`);
     }
+    isRunning = true;
     const vars = call("variables.load");
     const answer = run.call(parts, made(vars), call("current.payload"));
     if (typeof answer?.then === "function") {

@@ -6,6 +6,7 @@ mod extract;
 mod guard;
 mod routes;
 mod streams;
+mod versions;
 
 use std::{
     sync::{Arc, atomic::AtomicU64},
@@ -29,6 +30,7 @@ use extract::Refusal;
 
 use crate::{
     dispatcher::Status,
+    reload::Reloader,
     service::{Error, Kind, Service},
     wasm::Registry,
 };
@@ -46,6 +48,8 @@ pub struct Api {
     pub service: Service,
     /// What is served, and what is not.
     pub registry: Arc<Registry>,
+    /// What keeps that as the files are, and knows its versions.
+    pub reloader: Reloader,
     /// One line about the store, and what it promises.
     pub store: Arc<Value>,
     /// Who may ask.
@@ -75,6 +79,10 @@ fn routes() -> Vec<(&'static str, MethodRouter<Api>)> {
         ("/v1/health", get(routes::health)),
         ("/v1/openapi.json", get(|| async { ([(header::CONTENT_TYPE, "application/json")], OPENAPI) })),
         ("/v1/quests", get(routes::quests)),
+        ("/v1/versions", get(versions::versions)),
+        ("/v1/rollout", get(versions::rollout)),
+        ("/v1/quests/{quest}/rollback", post(versions::roll_back)),
+        ("/v1/quests/{quest}/upgrade-trial", post(versions::try_upgrade)),
         ("/v1/events", post(routes::send)),
         ("/v1/instances", get(routes::instances)),
         ("/v1/timers", get(routes::timers)),

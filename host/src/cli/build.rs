@@ -1,4 +1,4 @@
-//! Builds the sources in the folder with quests before `run` serves them. What cannot be built is named; the rest is served.
+//! Builds the sources in the folder with quests before `run` serves them, and `run --watch` when they change. What cannot be built is named; the rest is served.
 //!
 //! Must not know: what a module holds.
 
@@ -33,8 +33,8 @@ const LINES_SHOWN: usize = 12;
 /// What came of the sources in a folder with quests.
 #[derive(Default)]
 pub(crate) struct Built {
-    /// The modules built.
-    pub(crate) modules: Vec<PathBuf>,
+    /// The modules built, each with the folder of its sources.
+    pub(crate) modules: BTreeMap<PathBuf, PathBuf>,
     /// Folders that could not be built, and why.
     pub(crate) left_out: Vec<Problem>,
 }
@@ -76,7 +76,7 @@ pub(crate) fn build_folders(folders: Vec<PathBuf>, printer: &Printer) -> Built {
             }
         } else if folder.join("build.sh").is_file() {
             match script(&folder, printer) {
-                Ok(module) => built.modules.push(module),
+                Ok(module) => _ = built.modules.insert(module, folder),
                 Err(error) => built.leave_out(folder, &error),
             }
         }
@@ -84,11 +84,11 @@ pub(crate) fn build_folders(folders: Vec<PathBuf>, printer: &Printer) -> Built {
     for (root, crates) in workspaces {
         workspace(&root, crates, printer, &mut built);
     }
-    built.modules.sort();
     built
 }
 
-fn folders(quests: &Path) -> anyhow::Result<Vec<PathBuf>> {
+/// The folders in a folder with quests.
+pub(crate) fn folders(quests: &Path) -> anyhow::Result<Vec<PathBuf>> {
     if !quests.is_dir() {
         return Ok(Vec::new());
     }
@@ -137,7 +137,7 @@ fn workspace(root: &Path, crates: Vec<Crate>, printer: &Printer, built: &mut Bui
     for Crate { folder, manifest, name } in crates {
         let alone = if apart { cargo(&folder, &[&name]) } else { Ok(together.clone()) };
         match alone.and_then(|output| modules(&manifest, &output)) {
-            Ok(modules) => built.modules.extend(modules),
+            Ok(modules) => built.modules.extend(modules.into_iter().map(|module| (module, folder.clone()))),
             Err(error) => built.leave_out(folder, &error),
         }
     }

@@ -19,7 +19,7 @@ use super::{
     print::{Printer, plain},
 };
 use crate::{
-    host::modules_in,
+    reload::modules_in,
     wasm::{Access, Examined, LoadError, Runtime},
 };
 
@@ -92,7 +92,7 @@ fn each(args: &Args, printer: &Printer, mut tell: impl FnMut(&Path, &Examined)) 
     let mut defined: BTreeMap<String, PathBuf> = BTreeMap::new();
     for file in files(&args.files)? {
         let bytes = crate::wasm::read(&file, bytes_max).with_context(|| format!("cannot read {}", file.display()))?;
-        let mut examined = runtime.examine(&bytes);
+        let mut examined = runtime.examine_as(&file, &bytes);
         for quest in &examined.quests {
             let other = defined.entry(quest.name.clone()).or_insert_with(|| file.clone());
             if *other != file {
@@ -114,7 +114,10 @@ fn files(named: &[PathBuf]) -> anyhow::Result<Vec<PathBuf>> {
         let found = modules_in(path)?;
         if found.is_empty() {
             let message = format!("there is no module in {}", path.display());
-            return Err(Refused::usage(&message, "a module is a .wasm file; `quest-host run` builds sources"));
+            return Err(Refused::usage(
+                &message,
+                "a module is a .wasm file or a script; `quest-host run` builds sources",
+            ));
         }
         files.extend(found);
     }
@@ -144,8 +147,13 @@ fn show(file: &Path, examined: &Examined, printer: &Printer) {
             line(name, &format!("{}{why}", names.join(", ")));
         }
     }
-    let exports: Vec<String> = examined.exports.iter().map(|name| short(name)).collect();
-    line("exports", &exports.join(", "));
+    if let Some(language) = examined.language {
+        line("language", language.name());
+    }
+    if !examined.exports.is_empty() {
+        let exports: Vec<String> = examined.exports.iter().map(|name| short(name)).collect();
+        line("exports", &exports.join(", "));
+    }
     for quest in &examined.quests {
         let description = plain(&quest.description);
         line("quest", &format!("{} (version {})  {description}", quest.name, quest.version));

@@ -249,6 +249,12 @@ pub(crate) async fn timers(client: &Client, printer: &Printer, args: Timers) -> 
                 Some(context) => client.get(&["contexts", context, "timers"]).await?,
                 None => client.json(client.request(Method::GET, &["timers"]).query(&[("limit", args.limit)])).await?,
             };
+            let timers = answer["timers"].as_array().into_iter().flatten();
+            let dangling = timers.filter(|timer| timer["dangling"] == json!(true)).count();
+            if dangling > 0 && !printer.is_json() {
+                let what = "wait for actions that the code of their quests does not have any more";
+                printer.warn(&format!("{dangling} of these timers are dangling: they {what}"));
+            }
             rows(
                 printer,
                 answer,

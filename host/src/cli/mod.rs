@@ -5,18 +5,21 @@ mod build;
 mod client;
 mod config;
 mod examine;
+mod exec;
 mod inspect;
 mod messages;
 mod modules;
 mod next;
 mod operate;
 mod print;
+mod rebuild;
 mod run;
 mod send;
 mod send_many;
 mod simulate;
 mod test;
 mod time;
+mod versions;
 
 use std::{path::PathBuf, process::ExitCode};
 
@@ -86,6 +89,8 @@ enum Command {
     Send(send::Args),
     /// Call an action and print its answer.
     Call(operate::Call),
+    /// Do what stands at the top level of a script and acts: add quests, remove them, call actions.
+    Exec(exec::Args),
     /// Ask a query and print its answer.
     Query(operate::Query),
     /// List instances: of a context, of a quest, or all.
@@ -98,6 +103,14 @@ enum Command {
     Patterns(inspect::Patterns),
     /// Show the time zone of a context, or set it.
     Zone(inspect::ZoneOf),
+    /// List the versions of modules that the store keeps: digests, and where they came from.
+    Versions(versions::Versions),
+    /// Show which host serves which version.
+    Rollout,
+    /// Go back to an earlier version of a quest, and put its instances back.
+    Rollback(versions::Rollback),
+    /// Try a quest's upgrade on its instances, without a trace.
+    Upgrade(versions::Upgrade),
     /// Read what quests published.
     Messages(messages::Args),
     /// Erase everything of a context: state, timers, waiting events, dead letters, ids.
@@ -242,12 +255,17 @@ async fn ask(command: Command, common: &Common, printer: &Printer) -> Outcome {
         Command::Remove(target) => operate::remove(&client, printer, &target).await,
         Command::Send(args) => send::run(&client, printer, args).await,
         Command::Call(call) => operate::call(&client, printer, &call).await,
+        Command::Exec(args) => exec::run(&client, printer, &args).await,
         Command::Query(query) => operate::query(&client, printer, &query).await,
         Command::Ps(args) => inspect::ps(&client, printer, &args).await,
         Command::Vars(args) => inspect::vars(&client, printer, &args).await,
         Command::Timers(args) => inspect::timers(&client, printer, args).await,
         Command::Patterns(args) => inspect::patterns(&client, printer, args).await,
         Command::Zone(args) => inspect::zone(&client, printer, &args).await,
+        Command::Versions(args) => versions::versions(&client, printer, &args).await,
+        Command::Rollout => versions::rollout(&client, printer).await,
+        Command::Rollback(args) => versions::roll_back(&client, printer, &args).await,
+        Command::Upgrade(args) => versions::upgrade(&client, printer, &args).await,
         Command::Messages(args) => until_told(messages::run(&client, printer, args)).await,
         Command::Forget(args) => operate::forget(&client, printer, &args).await,
         Command::Tail => until_told(messages::tail(&client, printer)).await,

@@ -7,7 +7,7 @@ use std::{
 
 use super::{build, client::Refused, print::Printer};
 use crate::{
-    host::modules_in,
+    reload::modules_in,
     settings::Settings,
     wasm::{Problem, Registry, Runtime},
 };
@@ -57,7 +57,7 @@ impl<'a> Loader<'a> {
             let built = build::build_folders(vec![path.to_owned()], self.printer);
             return match built.left_out.first() {
                 Some(problem) => Err(refused(problem)),
-                None => Ok(built.modules),
+                None => Ok(built.modules.into_keys().collect()),
             };
         }
         let mut files = modules_in(path)?;
@@ -67,7 +67,7 @@ impl<'a> Loader<'a> {
             for problem in built.left_out {
                 self.printer.warn(&format!("{} is left out: {}", problem.file.display(), problem.message));
             }
-            files.extend(built.modules);
+            files.extend(built.modules.into_keys());
         }
         Ok(files)
     }

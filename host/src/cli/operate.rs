@@ -12,12 +12,15 @@ use super::{
     print::Printer,
 };
 
+/// How long a call waits for its answer unless it is told.
+const TIMEOUT_MS: u64 = 10_000;
+
 #[derive(clap::Args)]
 pub(crate) struct Target {
     /// The context: a user or session key.
-    context: String,
+    pub(crate) context: String,
     /// The quest.
-    quest: String,
+    pub(crate) quest: String,
 }
 
 #[derive(clap::Args)]
@@ -32,11 +35,17 @@ pub(crate) struct Call {
     #[arg(long, value_name = "JSON")]
     payload: Option<String>,
     /// How long to wait for the answer, in milliseconds.
-    #[arg(long, default_value_t = 10_000)]
+    #[arg(long, default_value_t = TIMEOUT_MS)]
     timeout_ms: u64,
     /// The call's id: called again with the same one, it does nothing twice.
     #[arg(long)]
     id: Option<String>,
+}
+
+impl Call {
+    pub(crate) fn new(context: String, quest: String, action: String, payload: Option<String>) -> Self {
+        Self { context, quest, action, payload, timeout_ms: TIMEOUT_MS, id: None }
+    }
 }
 
 #[derive(clap::Args)]

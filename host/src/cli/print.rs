@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 use super::{Format, time::show as time};
 
 /// Prints in the format asked for.
+#[derive(Clone, Copy)]
 pub(crate) struct Printer {
     format: Format,
 }
@@ -145,7 +146,7 @@ pub(crate) fn plain(text: &str) -> String {
 }
 
 fn is_time(field: &str) -> bool {
-    ["due", "at", "added_at", "accepted_at", "died_at"].contains(&field)
+    ["due", "at", "added_at", "accepted_at", "died_at", "first_at", "last_at"].contains(&field)
 }
 
 #[cfg(test)]

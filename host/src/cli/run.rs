@@ -1,14 +1,18 @@
 //! `run`: builds, loads, serves; then a quiet live log until it is told to stop.
 
+use std::pin::pin;
+
 use anyhow::Context as _;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::broadcast::error::RecvError;
 use tracing_subscriber::EnvFilter;
 
-use super::{Outcome, SettingFlags, build, messages::tail_line, print::Printer};
+use super::{Outcome, SettingFlags, build, messages::tail_line, print::Printer, rebuild};
 use crate::{
     api::view,
-    host::{Host, modules_in},
+    host::Host,
+    reload::{Change, Sources, modules_in},
+    wasm::{Loaded, Problem},
 };
 
 /// Serve quests.
@@ -19,6 +23,9 @@ pub(crate) struct Args {
     /// Serve the modules as they are; build nothing.
     #[arg(long)]
     no_build: bool,
+    /// Build sources again when they change, and serve what comes of it.
+    #[arg(long, conflicts_with = "no_build")]
+    watch: bool,
     /// Do not show events as they happen.
     #[arg(long, short)]
     quiet: bool,
@@ -30,27 +37,38 @@ pub(crate) async fn run(args: Args, printer: &Printer) -> Outcome {
     let _ = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_ansi(ansi()).try_init();
     let mut interrupt = signal(SignalKind::interrupt())?;
     let mut terminate = signal(SignalKind::terminate())?;
-    let mut files = modules_in(&settings.quests)?;
+    let files = modules_in(&settings.quests)?;
     let built = match settings.build && !args.no_build {
         true => build::build(&settings.quests, printer)?,
         false => build::Built::default(),
     };
-    files.extend(built.modules);
-    let mut host = Host::start(&settings, &files).await?;
-    for problem in built.left_out {
-        host.registry.note(problem.clone());
-        host.problems.push(problem);
-    }
+    let sources = Sources { files, built: built.modules, left_out: built.left_out };
+    let mut host = Host::start_from(&settings, &sources).await?;
     greet(&host, printer);
+    let reloader = host.reloader.clone();
+    let mut follow = pin!(async {
+        match args.watch {
+            true => rebuild::follow(&settings.quests, reloader, *printer).await,
+            false => std::future::pending().await,
+        }
+    });
     let mut happenings = host.service.tail();
+    let mut changes = host.reloader.changes();
     loop {
+        // Cancel-safe: signals and channels keep what was not taken.
         tokio::select! {
             _ = interrupt.recv() => break,
             _ = terminate.recv() => break,
+            ended = &mut follow => return ended,
             error = host.failed() => {
                 host.drain().await;
                 return Err(error);
             }
+            change = changes.recv() => match change {
+                Ok(change) => tell(&change, printer),
+                Err(RecvError::Lagged(missed)) => printer.say(&format!("… {missed} changes of modules not shown")),
+                Err(RecvError::Closed) => break,
+            },
             happening = happenings.recv(), if !args.quiet => match happening {
                 Ok((partition, happening)) => printer.say(&tail_line(&view(partition, &happening))),
                 Err(RecvError::Lagged(missed)) => printer.say(&format!("… {missed} happenings not shown")),
@@ -68,19 +86,9 @@ pub(crate) async fn run(args: Args, printer: &Printer) -> Outcome {
 
 fn greet(host: &Host, printer: &Printer) {
     for module in &host.loaded {
-        let how = if module.from_cache { "from cache" } else { "compiled" };
-        let text = format!(
-            "{}  ({} KiB, {how} in {} ms)",
-            module.quests.join(", "),
-            module.size / 1024,
-            module.compiled_in_ms
-        );
-        printer.say_named("loaded", &text);
+        printer.say_named("loaded", &loaded(module));
     }
-    for problem in &host.problems {
-        printer.warn(&format!("{} is NOT served: {} [{}]", problem.file.display(), problem.message, problem.code));
-        printer.hint(&problem.hint);
-    }
+    host.problems.iter().for_each(|problem| refused(problem, None, printer));
     if host.loaded.is_empty() {
         printer.warn("no quest is served: put .wasm files or Rust sources into the folder with quests (--quests)");
     }
@@ -92,6 +100,38 @@ fn greet(host: &Host, printer: &Printer) {
     if printer.is_json() {
         printer.json(&serde_json::json!({ "listening": address, "loaded": host.loaded, "problems": host.problems }));
     }
+}
+
+fn loaded(module: &Loaded) -> String {
+    let how = if module.from_cache { "from cache" } else { "compiled" };
+    format!("{}  ({} KiB, {how} in {} ms)", module.quests.join(", "), module.size / 1024, module.compiled_in_ms)
+}
+
+fn refused(problem: &Problem, still: Option<&str>, printer: &Printer) {
+    let goes_on = still.map_or_else(String::new, |digest| format!("; version {} goes on being served", short(digest)));
+    printer.warn(&format!("{} is NOT served: {}{goes_on} [{}]", problem.file.display(), problem.message, problem.code));
+    printer.hint(&problem.hint);
+}
+
+/// What became of a file while the host runs.
+fn tell(change: &Change, printer: &Printer) {
+    match change {
+        Change::Served(module) => printer.say_named("reloaded", &loaded(module)),
+        Change::Refused { problem, still } => refused(problem, still.as_deref(), printer),
+        Change::Withdrawn { file, quests } => {
+            printer.warn(&format!("{} is gone: {} not served any more", file.display(), are(quests)));
+            printer.hint("what comes for them waits until they are served again");
+        }
+    }
+}
+
+fn are(quests: &[String]) -> String {
+    format!("{} {}", quests.join(", "), if quests.len() == 1 { "is" } else { "are" })
+}
+
+/// As much of a digest as people compare.
+fn short(digest: &str) -> &str {
+    digest.get(..12).unwrap_or(digest)
 }
 
 fn ansi() -> bool {

@@ -8,7 +8,7 @@ use std::{
 use quest_engine::{
     keys,
     model::{Catalog, DeadLetter, Entry, Millis},
-    partition::{Chunk, LoadedContext, Partition, Start, Turn},
+    partition::{Chunk, LoadedContext, Partition, Start, Survey, Turn},
     record::{Record, RelayCursor},
 };
 
@@ -48,6 +48,7 @@ pub(super) async fn start(store: &dyn Store, partition: PartitionId) -> Result<S
         outboxes: outboxes.collect(),
         backlogs,
         quests,
+        surveyed: cursor(&cursors, keys::SURVEYED)?,
         is_new: false,
     })
 }
@@ -61,7 +62,7 @@ pub(super) async fn turn(
     taken: Taken,
     horizon: Millis,
     agenda: Vec<String>,
-    broadcast: Option<Chunk>,
+    (broadcast, survey): (Option<Chunk>, Option<Survey>),
     catalog: Arc<Catalog>,
 ) -> Result<Turn> {
     let store = &*shared.store;
@@ -79,6 +80,7 @@ pub(super) async fn turn(
         }
     }
     let shares = broadcast.iter().flat_map(|chunk| &chunk.contexts);
+    let shares = shares.chain(survey.iter().flat_map(|survey| &survey.contexts));
     let names: BTreeSet<String> =
         entries.iter().map(|(_, entry)| &entry.context).chain(&agenda).chain(shares).cloned().collect();
     let names: Vec<String> = names.into_iter().collect();
@@ -107,6 +109,7 @@ pub(super) async fn turn(
         inbox_full,
         agenda,
         broadcast,
+        survey,
         catalog,
         config,
         dead,
@@ -171,6 +174,22 @@ pub(super) async fn broadcast_chunk(
     let contexts = read(store, number, vec![page]).await?.names();
     let more = contexts.len() as u64 == count;
     Ok(Some(Chunk { number: number_in_log, entry, quest: Some(quest), contexts, more }))
+}
+
+/// The next contexts that must meet what is served now, if there are any.
+pub(super) async fn survey_chunk(
+    shared: &Shared,
+    number: PartitionId,
+    partition: &mut Partition,
+    catalog: &Arc<Catalog>,
+) -> Result<Option<Survey>> {
+    let Some((quest, after)) = partition.survey_wanted(catalog) else { return Ok(None) };
+    let count = shared.options.pace.broadcast_chunk;
+    let after = after.map(String::into_bytes);
+    let page = Read::SortedAfter { key: keys::contexts(&quest), after, count };
+    let contexts = read(&*shared.store, number, vec![page]).await?.names();
+    let more = contexts.len() as u64 == count;
+    Ok(Some(Survey { quest, contexts, more }))
 }
 
 /// Loads contexts: first which instances they have, then what those own. What is known not to be there is not asked for: past the

@@ -171,23 +171,27 @@ impl<'a> Owner<'a> {
         let horizon = last.filter(|_| taken.behind > 0).unwrap_or(taken.clock);
         let mut consumed = Consumed::of(&taken);
         let count = consumed.count;
-        let catalog = shared.quests.catalog();
+        // Once, for the whole turn: what it decides by and what it runs are of one version.
+        let serving = shared.quests.serving();
+        let catalog = Arc::clone(serving.catalog());
         let broadcast = load::broadcast_chunk(shared, self.number, self.state(), &catalog).await?;
+        let survey = load::survey_chunk(shared, self.number, self.state(), &catalog).await?;
         let agenda = self.state().agenda(horizon, pace.turn_due_max);
         let chores = self.broom.look(shared, self.number, taken.now).await?;
-        let is_idle = count == 0 && agenda.is_empty() && broadcast.is_none() && chores.is_empty();
+        let parts = (broadcast, survey);
+        let is_idle = count == 0 && agenda.is_empty() && parts == (None, None) && chores.is_empty();
         if is_idle && !self.state().has_unsaved() {
             let moved = self.relay().await;
             return Ok(if moved { Turned::Worked } else { Turned::Idle });
         }
-        let turn = load::turn(shared, self.number, self.state(), taken, horizon, agenda, broadcast, catalog).await?;
+        let turn = load::turn(shared, self.number, self.state(), taken, horizon, agenda, parts, catalog).await?;
         if planted::is(Bug::AckBeforeCommit)
             && let Some(end) = self.commit(std::mem::take(&mut consumed), Batch::default(), stop).await?
         {
             return Ok(Turned::End(end));
         }
         let Some(partition) = self.partition.take() else { return Ok(Turned::End(End::Lost)) };
-        let (partition, batch) = turns::run(shared, partition, turn, chores).await?;
+        let (partition, batch) = turns::run(shared, partition, turn, chores, serving).await?;
         self.partition = Some(partition);
         if count == 0 && batch.changes_nothing() {
             // Due by the partition's clock, not yet by the store's.

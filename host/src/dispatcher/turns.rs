@@ -5,7 +5,10 @@ use std::{sync::Arc, time::Instant};
 use quest_engine::partition::{Batch, Partition, Turn};
 
 use super::{Shared, tidy::Chores};
-use crate::store::{Error, Result};
+use crate::{
+    quests::Serving,
+    store::{Error, Result},
+};
 
 /// Runs a turn and gives the partition back with what the turn came to. A turn ends early when its time is used up:
 /// what it leaves is in the batch, as backlog.
@@ -14,9 +17,9 @@ pub(super) async fn run(
     mut partition: Partition,
     turn: Turn,
     chores: Chores,
+    serving: Arc<dyn Serving>,
 ) -> Result<(Partition, Batch)> {
     let permit = shared.turns.acquire().await.map_err(|error| Error::Unavailable(error.to_string()))?;
-    let quests = Arc::clone(&shared.quests);
     let budget = std::time::Duration::from_millis(shared.options.pace.turn_ms_max);
     let work = move || {
         let began = Instant::now();
@@ -25,7 +28,7 @@ pub(super) async fn run(
         partition.expire_outcomes(chores.outcomes);
         partition.drop_oldest_dead(&chores.dead);
         while let Some(invocation) = partition.next() {
-            partition.complete(quests.invoke(invocation));
+            partition.complete(serving.invoke(invocation));
             actions += 1;
             if began.elapsed() > budget && partition.is_between_runs() {
                 break;

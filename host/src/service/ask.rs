@@ -139,7 +139,8 @@ impl Service {
     ) -> Result<(Value, Vec<LogLine>)> {
         check_context(context).map_err(|error| invalid(&error))?;
         let payload = value(payload, self.accept.payload_bytes_max)?;
-        let catalog = self.quests.catalog();
+        let serving = self.quests.serving();
+        let catalog = Arc::clone(serving.catalog());
         let known = catalog.get(quest).is_some_and(|definition| definition.queries.iter().any(|name| name == query));
         if !known {
             let error = Error::new(
@@ -179,7 +180,7 @@ impl Service {
         };
         let permit = tokio::time::timeout(PATIENCE, Arc::clone(&self.asking).acquire_owned()).await;
         let permit = permit.ok().and_then(std::result::Result::ok).ok_or_else(busy)?;
-        let (quests, context) = (Arc::clone(&self.quests), context.to_owned());
+        let context = context.to_owned();
         let (quest, query) = (quest.to_owned(), query.to_owned());
         let ran = tokio::task::spawn_blocking(move || {
             // Until it has run, whether its caller still waits or not.
@@ -200,7 +201,7 @@ impl Service {
                 active: Arc::new(active),
                 config,
             };
-            Some(query::answer(question, |invocation| quests.invoke(invocation)))
+            Some(query::answer(question, |invocation| serving.invoke(invocation)))
         });
         let ran = ran.await.map_err(|error| Error::new(Kind::Failed, "host-bug", error.to_string()))?;
         let ran = ran.ok_or_else(|| Error::new(Kind::NotFound, "unknown-query", "the quest is not served any more"))?;

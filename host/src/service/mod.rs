@@ -7,6 +7,7 @@ pub(crate) mod ask;
 mod messages;
 pub(crate) mod producer;
 mod reads;
+mod versions;
 mod waiters;
 
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
@@ -28,6 +29,7 @@ pub use ask::Answered;
 pub use messages::{Page, PublishedMessage};
 pub use producer::{Produced, parse as produce};
 pub use reads::{DeadView, InstanceView, PatternView, TimerView, ZoneView};
+pub use versions::{Affected, Trial};
 
 use crate::{
     dispatcher::{News, QuestConfig},

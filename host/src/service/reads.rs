@@ -7,7 +7,7 @@ use std::{
 
 use quest_engine::{
     keys,
-    model::{DeadLetter, check_context, partition_of},
+    model::{Catalog, DeadLetter, check_context, partition_of},
     pattern,
     record::{Instance, Pattern, Timer},
 };
@@ -57,6 +57,8 @@ pub struct TimerView {
     pub payload: Json,
     /// The schedule that it comes again by, if it does.
     pub schedule: Option<String>,
+    /// Whether the quest that is served here does not have the action: it waits for it to come back.
+    pub dangling: bool,
 }
 
 /// A live pattern.
@@ -162,8 +164,10 @@ impl Service {
     /// The timers of a context, soonest first.
     pub async fn timers_of(&self, context: &str) -> Result<Vec<TimerView>> {
         let reads = vec![Read::Hash { key: keys::timers(context) }];
+        let catalog = self.quests.catalog();
         let timers = self.read_context(context, reads).await?.timers()?.into_iter();
-        let mut timers: Vec<TimerView> = timers.map(|(name, timer)| timer_view(context, name, timer)).collect();
+        let mut timers: Vec<TimerView> =
+            timers.map(|(name, timer)| timer_view(&catalog, context, name, timer)).collect();
         timers.sort_by_key(|timer| timer.due);
         Ok(timers)
     }
@@ -210,12 +214,15 @@ impl Service {
         for (_, partition, name) in due {
             by_partition.entry(partition).or_default().push(name);
         }
+        let catalog = self.quests.catalog();
         let mut timers = Vec::new();
         for (partition, names) in by_partition {
             let reads = names.iter().map(|name| Read::Hash { key: keys::timers(name) }).collect();
             let mut replies = read(&*self.store, partition, reads).await?;
             for context in &names {
-                timers.extend(replies.timers()?.into_iter().map(|(name, timer)| timer_view(context, name, timer)));
+                timers.extend(
+                    replies.timers()?.into_iter().map(|(name, timer)| timer_view(&catalog, context, name, timer)),
+                );
             }
         }
         timers.sort_by_key(|timer| timer.due);
@@ -282,8 +289,10 @@ fn instance_view(context: &str, quest: &str, record: Instance) -> InstanceView {
     InstanceView { context, quest, instance: record.id, version: record.version, added_at: record.added_at, held }
 }
 
-fn timer_view(context: &str, (quest, name): (String, String), timer: Timer) -> TimerView {
+fn timer_view(catalog: &Catalog, context: &str, (quest, name): (String, String), timer: Timer) -> TimerView {
+    let dangling = catalog.get(&quest).is_some_and(|definition| !definition.actions.contains_key(&timer.action));
     TimerView {
+        dangling,
         context: context.to_owned(),
         quest,
         timer: name,

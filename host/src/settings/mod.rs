@@ -46,6 +46,10 @@ pub struct Settings {
     pub quests: PathBuf,
     /// Whether `run` builds the sources in the folder with quests first.
     pub build: bool,
+    /// Whether a running host follows its module files: what is new, changed or gone takes effect without a restart.
+    pub reload: bool,
+    /// Versions of each module file that the store keeps, the one served among them: what a rollback may go back to.
+    pub versions_kept: usize,
     /// Where compiled code is kept.
     pub cache: PathBuf,
     /// The list of existing producers, in Redis; empty to leave it alone.
@@ -122,6 +126,8 @@ impl Default for Settings {
             token: String::new(),
             quests: "quests".into(),
             build: true,
+            reload: true,
+            versions_kept: 10,
             cache: ".quest-host/cache".into(),
             ingress: "ruby_quest://queue".to_owned(),
             log: "info,fjall=warn,lsm_tree=warn".to_owned(),

@@ -226,6 +226,22 @@ impl Store for Memory {
         Ok(members)
     }
 
+    async fn keep(&self, shelf: &str, name: &str, bytes: Option<&[u8]>) -> Result<()> {
+        let bytes = bytes.map(<[u8]>::to_vec);
+        self.step(|_, pairs, _| {
+            Machine::keep(pairs, shelf, name, bytes);
+            Ok(())
+        })
+    }
+
+    async fn kept(&self, shelf: &str, name: &str) -> Result<Option<Vec<u8>>> {
+        self.step(|_, pairs, _| Machine::kept(pairs, shelf, name))
+    }
+
+    async fn shelf(&self, shelf: &str) -> Result<BTreeMap<String, Vec<u8>>> {
+        self.step(|_, pairs, _| Machine::shelf(pairs, shelf))
+    }
+
     async fn ring(&self, bell: Bell) -> Result<()> {
         self.tell(bell);
         Ok(())

@@ -11,7 +11,7 @@ mod open;
 mod ordered;
 pub mod redis;
 
-use std::fmt;
+use std::{collections::BTreeMap, fmt};
 
 use async_trait::async_trait;
 use quest_engine::{model::Millis, write::Write};
@@ -413,6 +413,16 @@ pub trait Store: Send + Sync + 'static {
 
     /// Says that a host lives, for `ttl_ms`, and gives all that live (it among them). With `ttl_ms` 0 it leaves.
     async fn heartbeat(&self, host: &str, about: &[u8], ttl_ms: u64) -> Result<Vec<Member>>;
+
+    /// Keeps bytes under a name on a shelf, for all hosts and until they are replaced or, with none, removed. Outside of all partitions:
+    /// nothing that becomes of an event rests on it. Durable as an accepted entry is.
+    async fn keep(&self, shelf: &str, name: &str, bytes: Option<&[u8]>) -> Result<()>;
+
+    /// What is kept under a name on a shelf.
+    async fn kept(&self, shelf: &str, name: &str) -> Result<Option<Vec<u8>>>;
+
+    /// Everything on a shelf, by name.
+    async fn shelf(&self, shelf: &str) -> Result<BTreeMap<String, Vec<u8>>>;
 
     /// Rings a bell for all hosts.
     async fn ring(&self, bell: Bell) -> Result<()>;

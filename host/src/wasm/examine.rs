@@ -1,5 +1,7 @@
 //! Looks at a component without serving it: what it is, what it asks for, and all that is wrong with it at once.
 
+use std::path::Path;
+
 use quest_engine::model::QuestDefinition;
 use serde::Serialize;
 use wasmtime::component::{
@@ -8,7 +10,7 @@ use wasmtime::component::{
 };
 
 use super::{
-    LoadError, Runtime,
+    Language, LoadError, Runtime,
     border::Run,
     failure,
     imports::{self, Access, Import},
@@ -22,6 +24,8 @@ pub struct Examined {
     pub digest: String,
     /// Its bytes' length.
     pub size: usize,
+    /// The language that it is a script of; none for a component.
+    pub language: Option<Language>,
     /// All that it imports, in order of name.
     pub imports: Vec<Import>,
     /// All that it exports.
@@ -33,11 +37,27 @@ pub struct Examined {
 }
 
 impl Runtime {
+    /// Examines what a file holds: a script, or else a component.
+    pub fn examine_as(&self, file: &Path, bytes: &[u8]) -> Examined {
+        match Language::of(file) {
+            None => self.examine(bytes),
+            Some(language) => self.examine_with(bytes, |examined| {
+                examined.language = Some(language);
+                examined.quests = self.define_only(file, bytes)?.quests;
+                Ok(())
+            }),
+        }
+    }
+
     /// Examines a component. Takes as long as loading it.
     pub fn examine(&self, bytes: &[u8]) -> Examined {
+        self.examine_with(bytes, |examined| self.examine_into(bytes, examined))
+    }
+
+    fn examine_with(&self, bytes: &[u8], look: impl FnOnce(&mut Examined) -> Result<(), LoadError>) -> Examined {
         let mut examined =
             Examined { digest: blake3::hash(bytes).to_hex().to_string(), size: bytes.len(), ..Examined::default() };
-        let done = failure::guarded(|| self.examine_into(bytes, &mut examined));
+        let done = failure::guarded(|| look(&mut examined));
         let fault = match done {
             Ok(done) => done.err(),
             Err(panic) => {

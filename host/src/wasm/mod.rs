@@ -35,8 +35,9 @@ use wasmtime::{Engine, Store, component::Linker};
 pub use examine::Examined;
 pub use imports::{Access, Import};
 pub use module::{LoadError, Module};
-pub use registry::{Loaded, Problem, Registry, read};
-pub use script::{Language, Statement};
+pub(crate) use registry::unreadable;
+pub use registry::{Loaded, Prepared, Problem, Registry, read};
+pub use script::{Defined, Language, Statement};
 pub use settings::RuntimeSettings;
 
 use border::{Phase, Run};

@@ -35,6 +35,13 @@ pub struct Module {
     pub(super) code: Code,
 }
 
+impl Module {
+    /// Whether it is a script that runs from its snapshot; false while it is replayed, and for components.
+    pub fn runs_from_snapshot(&self) -> bool {
+        matches!(&self.code, Code::Script(scripted) if scripted.snapshot.get().is_some())
+    }
+}
+
 /// What a module is made of.
 pub(super) enum Code {
     /// A component of its own.
@@ -97,6 +104,24 @@ impl LoadError {
     pub fn duplicate(quest: &str, other: &Path) -> Self {
         let message = format!("it defines the quest {quest:?}, which {} defines already", other.display());
         Self::new("duplicate-quest", message, "rename one of them, or remove one file")
+    }
+
+    /// A version that is wanted and not kept.
+    pub(crate) fn not_kept(digest: &str) -> Self {
+        let message = format!("the store does not have the version {digest} (any more)");
+        Self::new(
+            "version-not-kept",
+            message,
+            "save the file again, or roll back to a version that `quest-host versions` lists",
+        )
+    }
+
+    /// A quest that the file served is in it no more.
+    pub fn missing(quest: &str) -> Self {
+        let message = format!("it does not define the quest {quest:?} any more, which it served");
+        let hint =
+            "its instances would be without code: put it back, give the file another name, or delete the file first";
+        Self::new("quest-missing", message, hint)
     }
 }
 

@@ -7,15 +7,15 @@ use std::{
     sync::Arc,
 };
 
-use parking_lot::RwLock;
+use parking_lot::{Mutex, RwLock};
 use quest_engine::{
     action::{Failure, FailureKind, Invocation, Ran},
-    model::Catalog,
+    model::{Catalog, QuestDefinition},
 };
 use serde::Serialize;
 
 use super::{LoadError, Module, Runtime};
-use crate::quests::Quests;
+use crate::quests::{Quests, Serving};
 
 /// A module file that is not served, and why.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -47,95 +47,203 @@ pub struct Loaded {
     pub quests: Vec<String>,
 }
 
-/// One consistent state of what is served.
-#[derive(Default)]
-struct Serving {
-    modules: BTreeMap<PathBuf, Arc<Module>>,
+/// A file that is served.
+#[derive(Clone)]
+struct Served {
+    /// The digest of the file's bytes. A script's module has another, with its interpreter's in it.
+    digest: String,
+    module: Arc<Module>,
+}
+
+/// A file that is ready to be served.
+pub struct Prepared(Served);
+
+impl Prepared {
+    /// The digest of its bytes.
+    pub fn digest(&self) -> &str {
+        &self.0.digest
+    }
+
+    /// What it defines.
+    pub fn quests(&self) -> &[QuestDefinition] {
+        &self.0.module.quests
+    }
+}
+
+/// One consistent state of what is served. Never changed once others can see it.
+struct Snapshot {
+    runtime: Arc<Runtime>,
+    modules: BTreeMap<PathBuf, Served>,
     by_quest: BTreeMap<String, Arc<Module>>,
     catalog: Arc<Catalog>,
-    problems: BTreeMap<PathBuf, Problem>,
 }
 
 /// What a host serves.
 pub struct Registry {
     runtime: Arc<Runtime>,
-    serving: RwLock<Arc<Serving>>,
+    serving: RwLock<Arc<Snapshot>>,
+    problems: Mutex<BTreeMap<PathBuf, Problem>>,
+    /// Held by whoever makes the next snapshot. Readers never wait for it: reading what a quest declares takes its time.
+    changing: Mutex<()>,
 }
 
 impl Registry {
     /// Serves nothing yet.
     pub fn new(runtime: Arc<Runtime>) -> Self {
-        Self { runtime, serving: RwLock::default() }
+        let empty = Arc::new(Snapshot::new(&runtime, BTreeMap::new()));
+        Self { runtime, serving: RwLock::new(empty), problems: Mutex::default(), changing: Mutex::default() }
     }
 
     /// Loads a module file and serves it. If anything is wrong with it, what was served under its name before goes on being served.
     pub fn load_file(&self, file: &Path) -> Result<Loaded, Problem> {
-        let bytes = read(file, self.runtime.settings.module_bytes_max)
-            .map_err(|error| LoadError::new("unreadable", format!("cannot read it: {error}"), ""));
-        let loaded = bytes.and_then(|bytes| self.runtime.load_as(file, &bytes));
-        let loaded = loaded.and_then(|module| self.serve(file, module));
-        loaded.map_err(|LoadError { code, message, hint }| {
-            let problem = Problem { file: file.to_owned(), code, message, hint };
-            self.change(|serving| serving.problems.insert(file.to_owned(), problem.clone()));
-            problem
-        })
+        match read(file, self.runtime.settings.module_bytes_max) {
+            Ok(bytes) => self.offer(file, &bytes),
+            Err(error) => Err(self.refuse(file, unreadable(&error))),
+        }
+    }
+
+    /// Serves what a file holds, as [`Registry::load_file`] does. Takes a while: not for a thread that others wait for.
+    pub fn offer(&self, file: &Path, bytes: &[u8]) -> Result<Loaded, Problem> {
+        self.load(file, bytes).map_err(|error| self.refuse(file, error))
+    }
+
+    /// Serves what a file holds; what cannot be served is the caller's to show. Takes a while, as [`Registry::offer`] does.
+    pub fn load(&self, file: &Path, bytes: &[u8]) -> Result<Loaded, LoadError> {
+        self.prepare(file, bytes).and_then(|prepared| self.serve(file, prepared))
+    }
+
+    /// Makes a file ready to be served, and checks that it could be now.
+    pub fn prepare(&self, file: &Path, bytes: &[u8]) -> Result<Prepared, LoadError> {
+        let module = self.module(file, bytes)?;
+        let served = Served { digest: blake3::hash(bytes).to_hex().to_string(), module };
+        self.serving.read().fits(file, &served)?;
+        Ok(Prepared(served))
+    }
+
+    /// What a file holds, as a module: the one place where files become modules.
+    pub fn module(&self, file: &Path, bytes: &[u8]) -> Result<Arc<Module>, LoadError> {
+        self.runtime.load_as(file, bytes)
+    }
+
+    /// Shows why a file is not served.
+    pub fn refuse(&self, file: &Path, error: LoadError) -> Problem {
+        let LoadError { code, message, hint } = error;
+        let problem = Problem { file: file.to_owned(), code, message, hint };
+        self.note(problem.clone());
+        problem
     }
 
     /// Shows something that is not served beside the files that are not: a source that came to no module.
     pub fn note(&self, problem: Problem) {
-        self.change(|serving| serving.problems.insert(problem.file.clone(), problem));
+        self.problems.lock().insert(problem.file.clone(), problem);
     }
 
-    /// Serves a module under a file's name.
-    pub fn serve(&self, file: &Path, module: Arc<Module>) -> Result<Loaded, LoadError> {
+    /// Nothing is wrong with it any more; whether something was.
+    pub fn clear(&self, file: &Path) -> bool {
+        self.problems.lock().remove(file).is_some()
+    }
+
+    /// Serves a module under a file's name. A quest that the file served before must be in it: it would leave its instances without code.
+    pub fn serve(&self, file: &Path, Prepared(served): Prepared) -> Result<Loaded, LoadError> {
+        let _changing = self.changing.lock();
         let current = Arc::clone(&self.serving.read());
-        for quest in &module.quests {
-            let other = current.modules.iter().find(|(path, module)| {
-                path.as_path() != file && module.quests.iter().any(|theirs| theirs.name == quest.name)
-            });
-            if let Some((path, _)) = other {
-                return Err(LoadError::duplicate(&quest.name, path));
-            }
-        }
-        let loaded = describe(file, &module);
-        self.change(|serving| {
-            serving.problems.remove(file);
-            serving.modules.insert(file.to_owned(), module);
-        });
+        current.fits(file, &served)?;
+        let loaded = describe(file, &served);
+        let mut modules = current.modules.clone();
+        modules.insert(file.to_owned(), served);
+        self.swap(modules);
+        self.clear(file);
         Ok(loaded)
+    }
+
+    /// Takes a file's quests out of service: their events wait for them. Gives their names.
+    pub fn withdraw(&self, file: &Path) -> Vec<String> {
+        let _changing = self.changing.lock();
+        let mut modules = self.serving.read().modules.clone();
+        self.clear(file);
+        let Some(served) = modules.remove(file) else { return Vec::new() };
+        self.swap(modules);
+        served.module.quests.iter().map(|quest| quest.name.clone()).collect()
+    }
+
+    /// The digest of what is served under a file's name.
+    pub fn digest(&self, file: &Path) -> Option<String> {
+        self.serving.read().modules.get(file).map(|served| served.digest.clone())
+    }
+
+    /// What would be served if a module of these bytes were the only one.
+    pub fn trial(&self, file: &Path, bytes: &[u8]) -> Result<Arc<dyn Serving>, LoadError> {
+        let served = Served { digest: String::new(), module: self.module(file, bytes)? };
+        Ok(Arc::new(Snapshot::new(&self.runtime, BTreeMap::from([(file.to_owned(), served)]))))
+    }
+
+    /// The file that a quest is served from.
+    pub fn file_of(&self, quest: &str) -> Option<PathBuf> {
+        let current = Arc::clone(&self.serving.read());
+        let mut defining =
+            current.modules.iter().filter(|(_, it)| it.module.quests.iter().any(|theirs| theirs.name == quest));
+        defining.next().map(|(file, _)| file.clone())
     }
 
     /// The modules served, in order of file.
     pub fn modules(&self) -> Vec<Loaded> {
-        self.serving.read().modules.iter().map(|(file, module)| describe(file, module)).collect()
+        self.serving.read().modules.iter().map(|(file, served)| describe(file, served)).collect()
     }
 
     /// The files that are not served, and why.
     pub fn problems(&self) -> Vec<Problem> {
-        self.serving.read().problems.values().cloned().collect()
+        self.problems.lock().values().cloned().collect()
     }
 
-    fn change<T>(&self, change: impl FnOnce(&mut Serving) -> T) {
-        let mut current = self.serving.write();
-        let mut next =
-            Serving { modules: current.modules.clone(), problems: current.problems.clone(), ..Serving::default() };
-        change(&mut next);
-        let quests = next.modules.values().flat_map(|module| module.quests.iter().map(move |quest| (quest, module)));
-        next.by_quest = quests.clone().map(|(quest, module)| (quest.name.clone(), Arc::clone(module))).collect();
-        next.catalog = Arc::new(Catalog::new(quests.map(|(quest, _)| quest.clone())));
-        *current = Arc::new(next);
+    fn swap(&self, modules: BTreeMap<PathBuf, Served>) {
+        let next = Arc::new(Snapshot::new(&self.runtime, modules));
+        *self.serving.write() = next;
     }
 }
 
 impl Quests for Registry {
-    fn catalog(&self) -> Arc<Catalog> {
-        Arc::clone(&self.serving.read().catalog)
+    fn serving(&self) -> Arc<dyn Serving> {
+        Arc::clone(&self.serving.read()) as Arc<dyn Serving>
+    }
+}
+
+impl Snapshot {
+    /// Whether a file may take its place among the others, and that of what it was.
+    fn fits(&self, file: &Path, served: &Served) -> Result<(), LoadError> {
+        let defines = |module: &Module, name: &str| module.quests.iter().any(|quest| quest.name == name);
+        for quest in &served.module.quests {
+            let other = self
+                .modules
+                .iter()
+                .find(|(path, theirs)| path.as_path() != file && defines(&theirs.module, &quest.name));
+            if let Some((path, _)) = other {
+                return Err(LoadError::duplicate(&quest.name, path));
+            }
+        }
+        let before = self.modules.get(file).into_iter().flat_map(|before| &before.module.quests);
+        if let Some(missing) = before.clone().find(|quest| !defines(&served.module, &quest.name)) {
+            return Err(LoadError::missing(&missing.name));
+        }
+        Ok(())
+    }
+
+    fn new(runtime: &Arc<Runtime>, modules: BTreeMap<PathBuf, Served>) -> Self {
+        let modules_served = modules.values().map(|served| &served.module);
+        let quests = modules_served.flat_map(|module| module.quests.iter().map(move |quest| (quest, module)));
+        let by_quest = quests.clone().map(|(quest, module)| (quest.name.clone(), Arc::clone(module))).collect();
+        let catalog = Arc::new(Catalog::new(quests.map(|(quest, _)| quest.clone())));
+        Self { runtime: Arc::clone(runtime), modules, by_quest, catalog }
+    }
+}
+
+impl Serving for Snapshot {
+    fn catalog(&self) -> &Arc<Catalog> {
+        &self.catalog
     }
 
     fn invoke(&self, invocation: Invocation) -> Ran {
-        let module = self.serving.read().by_quest.get(&invocation.quest).cloned();
-        match module {
-            Some(module) => self.runtime.invoke(&module, invocation),
+        match self.by_quest.get(&invocation.quest) {
+            Some(module) => self.runtime.invoke(module, invocation),
             None => {
                 let message = format!("no module serves the quest {:?} now", invocation.quest);
                 let code = "quest-not-served".to_owned();
@@ -145,6 +253,11 @@ impl Quests for Registry {
     }
 }
 
+/// Why a file could not be read.
+pub(crate) fn unreadable(error: &std::io::Error) -> LoadError {
+    LoadError::new("unreadable", format!("cannot read it: {error}"), "")
+}
+
 /// A file's bytes, and not many more than it may have: one that is too large is refused for it, unread.
 pub fn read(file: &Path, bytes_max: usize) -> std::io::Result<Vec<u8>> {
     let mut bytes = Vec::new();
@@ -152,10 +265,10 @@ pub fn read(file: &Path, bytes_max: usize) -> std::io::Result<Vec<u8>> {
     Ok(bytes)
 }
 
-fn describe(file: &Path, module: &Module) -> Loaded {
+fn describe(file: &Path, Served { digest, module }: &Served) -> Loaded {
     Loaded {
         file: file.to_owned(),
-        digest: module.digest.clone(),
+        digest: digest.clone(),
         size: module.size,
         compiled_in_ms: module.compiled_in.as_millis() as u64,
         from_cache: module.from_cache,

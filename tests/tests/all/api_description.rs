@@ -217,6 +217,8 @@ fn answers_have_the_shapes_that_are_described() {
     assert_eq!(ask("delete", "/v1/dead/{id}", &[("id", &left)], "?timeout_ms=9000", None).0, 200);
     assert_eq!(ask("delete", "/v1/contexts/{context}", ada, "?timeout_ms=9000", None).1["forgotten"], json!("ada"));
 
+    versions(&checked, folder.path());
+
     // Every success that is described was seen, but for streams, which have a test of their own.
     for (path, methods) in checked.api["paths"].as_object().unwrap() {
         for (method, operation) in methods.as_object().unwrap().iter().filter(|_| path != "/v1/tail") {
@@ -226,4 +228,29 @@ fn answers_have_the_shapes_that_are_described() {
             }
         }
     }
+}
+
+/// Saves another version of a module, goes back from it, and tries an upgrade.
+fn versions(checked: &Checked<'_>, folder: &Path) {
+    let file = guest("guest-probe");
+    let name = file.file_name().unwrap();
+    let listed =
+        || checked.ask("get", "/v1/versions", &[], "?quest=probe", None).1["versions"].as_array().unwrap().len();
+    assert_eq!(listed(), 1);
+    // Another by a custom section, which means nothing.
+    let other = [&std::fs::read(&file).unwrap()[..], &[0, 5, 3, b'x', b'y', b'z', 0]].concat();
+    std::fs::write(folder.join("quests").join(name), other).unwrap();
+    eventually("another version is served", || (listed() == 2).then_some(()));
+    let (rollback, of) = ("/v1/quests/{quest}/rollback", &[("quest", "probe")][..]);
+    let (_, planned) = checked.ask("post", rollback, of, "", Some(json!({"dry_run": true})));
+    assert_eq!(planned["restored"], json!(null));
+    let (status, done) = checked.ask("post", rollback, of, "", None);
+    assert_eq!((status, &done["restored"]), (200, &json!(0)));
+    assert_eq!(checked.ask("post", rollback, of, "", Some(json!({"to": "0000"}))).0, 404);
+    eventually("the host says what it serves", || {
+        let (_, rollout) = checked.ask("get", "/v1/rollout", &[], "", None);
+        rollout["hosts"].as_array().unwrap().iter().find(|row| row["served"] == done["version"]["digest"]).cloned()
+    });
+    let (_, trial) = checked.ask("post", "/v1/quests/{quest}/upgrade-trial", of, "?limit=9", None);
+    assert_eq!(trial["has_upgrade"], json!(false));
 }

@@ -24,7 +24,9 @@ fn examples() -> Vec<(&'static str, PathBuf)> {
         ("guard", guest("quest-guard")),
         ("alerts", guest("quest-alerts")),
         ("hello-c", hello_c()),
+        ("loyalty", root().join("quests/loyalty/loyalty.rb")),
         ("onboarding", guest("quest-onboarding")),
+        ("original", root().join("quests/original/my_example_quest.rb")),
         ("reminders", guest("quest-reminders")),
         ("streak", guest("quest-streak")),
     ]

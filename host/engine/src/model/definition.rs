@@ -54,6 +54,15 @@ impl QuestDefinition {
             .map(|(action, _)| action.as_str())
     }
 
+    /// A digest of all that an instance meets of it: what lives on in the instance, and the actions that its timers may call.
+    fn digest(&self) -> u64 {
+        let mut texts: Vec<String> =
+            self.declared().into_iter().map(|(label, digest)| format!("{label} {digest}")).collect();
+        texts.extend(self.actions.keys().map(|action| format!("action {action}")));
+        let texts: Vec<&str> = texts.iter().map(String::as_str).collect();
+        Seed::of(&texts).next_u64()
+    }
+
     /// What it declares that lives on in an instance, each with a digest of its text.
     fn declared(&self) -> BTreeMap<String, u64> {
         let every = self.every.iter().map(|(name, every)| (name, [every.action.as_str(), &every.schedule], "every"));
@@ -69,6 +78,7 @@ pub struct Catalog {
     quests: BTreeMap<String, QuestDefinition>,
     add_on: BTreeMap<String, Vec<String>>,
     declared: BTreeMap<String, Declared>,
+    digests: BTreeMap<String, u64>,
 }
 
 /// What a quest declares that lives on in its instances, read.
@@ -94,6 +104,7 @@ impl Catalog {
                 let patterns = quest.patterns.iter().filter_map(read).collect();
                 catalog.declared.insert(quest.name.clone(), Declared { digests: quest.declared(), patterns });
             }
+            catalog.digests.insert(quest.name.clone(), quest.digest());
             catalog.quests.insert(quest.name.clone(), quest);
         }
         catalog
@@ -102,6 +113,11 @@ impl Catalog {
     /// What a quest declares that lives on in its instances; none if it declares nothing of the kind.
     pub(crate) fn declared(&self, quest: &str) -> Option<&Declared> {
         self.declared.get(quest)
+    }
+
+    /// A digest of what a quest's instances meet of it; none if it is not served.
+    pub(crate) fn digest(&self, quest: &str) -> Option<u64> {
+        self.digests.get(quest).copied()
     }
 
     /// A quest by name.

@@ -5,6 +5,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::{Millis, Value};
+use crate::record::Before;
 
 /// One thing to do in one context (or, before it is spread over the partitions, a broadcast).
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -213,6 +214,13 @@ pub enum Command {
         /// The zone's name in the IANA database.
         zone: Option<String>,
     },
+    /// Puts an instance back to what it was before its last upgrade.
+    Restore {
+        /// The quest.
+        quest: String,
+        /// What it was.
+        before: Before,
+    },
 }
 
 impl Command {
@@ -227,6 +235,7 @@ impl Command {
             Command::TimerCancel { .. } => "timer-cancel",
             Command::PatternCancel { .. } => "pattern-cancel",
             Command::ZoneSet { .. } => "zone-set",
+            Command::Restore { .. } => "restore",
         }
     }
 }

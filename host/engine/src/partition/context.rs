@@ -11,7 +11,7 @@ use crate::{
     model::Millis,
     pattern::Spec,
     planted::{self, Bug},
-    record::{Instance, Pattern, Record, Timer, Waiting},
+    record::{Before, Instance, Kept, Pattern, Record, Timer, Waiting},
     schedule::Zone,
     write::Write,
 };
@@ -70,6 +70,8 @@ pub(super) struct Context {
     pub(super) patterns: BTreeMap<(String, String), Observer>,
     /// Its time zone, if one was set.
     pub(super) zone: Option<Zone>,
+    /// Timers for actions that their quests' code does not have: each with the time until which it waits for its action.
+    dangling: BTreeMap<(String, String), Millis>,
     /// The catalog that its patterns and recurrences were compared with: [`super::Partition::catalogs`] then.
     pub(super) met: u64,
     /// The first part of the stored backlog.
@@ -98,6 +100,8 @@ struct Dirty {
     patterns: BTreeSet<(String, String)>,
     zone: bool,
     held: BTreeSet<String>,
+    /// What is kept from before upgrades: none removes it.
+    befores: BTreeMap<String, Option<Before>>,
     ids_added: Vec<String>,
     ids_removed: Vec<String>,
 }
@@ -127,19 +131,42 @@ impl Context {
     /// When its next timer or retry is due. A held instance's timers wait with it.
     pub(super) fn wake(&self) -> Option<Millis> {
         let retries = self.instances.values().filter_map(|live| live.record.held.as_ref()?.retry_at);
-        let timers = self.timers.iter().filter(|((quest, _), _)| self.is_free(quest)).map(|(_, timer)| timer.due);
+        let timers = self
+            .timers
+            .iter()
+            .filter(|((quest, _), _)| self.is_free(quest))
+            .map(|(key, timer)| self.due_of(key, timer));
         let patterns = self.patterns.iter().filter(|((quest, _), _)| self.is_free(quest));
         retries.chain(timers).chain(patterns.filter_map(|(_, pattern)| pattern.record.due)).min()
     }
 
     /// The next timer or deadline of an instance that is not held.
     pub(super) fn next_due(&self) -> Option<(Due, Millis)> {
-        let timers = self.timers.iter().map(|(key, timer)| (timer.due, timer.sequence, key, true));
+        let timers = self.timers.iter().map(|(key, timer)| (self.due_of(key, timer), timer.sequence, key, true));
         let patterns = self.patterns.iter();
         let patterns = patterns.filter_map(|(key, it)| it.record.due.map(|due| (due, it.record.sequence, key, false)));
         let free = timers.chain(patterns).filter(|(_, _, (quest, _), _)| self.is_free(quest));
         let (due, _, key, is_timer) = free.min()?;
         Some((if is_timer { Due::Timer(key.clone()) } else { Due::Pattern(key.clone()) }, due))
+    }
+
+    /// When a timer is acted on: at its time, or when it has waited long enough for an action that is gone.
+    fn due_of(&self, key: &(String, String), timer: &Timer) -> Millis {
+        self.dangling.get(key).copied().unwrap_or(timer.due)
+    }
+
+    /// Marks the timers of a quest whose action `is_missing`, and no others.
+    pub(super) fn mark_dangling(&mut self, quest: &str, is_missing: impl Fn(&str) -> bool, kept_ms: u64) {
+        self.dangling.retain(|(owner, _), _| owner != quest);
+        let missing = own(&self.timers, quest).filter(|(_, timer)| is_missing(&timer.action));
+        let until =
+            missing.map(|(name, timer)| ((quest.to_owned(), name.to_owned()), timer.due.saturating_add(kept_ms)));
+        self.dangling.extend(until.collect::<Vec<_>>());
+    }
+
+    /// What the index of due times says of it is not known: other code may have marked its timers. It is written anew.
+    pub(super) fn forget_stored_wake(&mut self) {
+        self.wake_stored = Some(Millis::MAX);
     }
 
     fn is_free(&self, quest: &str) -> bool {
@@ -188,6 +215,9 @@ impl Context {
     /// Removes an instance with all that is its own; gives what was held.
     pub(super) fn remove_instance(&mut self, quest: &str) -> VecDeque<Waiting> {
         let Some(live) = self.instances.remove(quest) else { return VecDeque::new() };
+        if live.record.kept.is_some() {
+            self.dirty.befores.insert(quest.to_owned(), None);
+        }
         self.dirty.ids_removed.push(live.record.id);
         self.dirty.instances.insert(quest.to_owned());
         self.dirty.wiped.insert(quest.to_owned());
@@ -205,6 +235,7 @@ impl Context {
 
     pub(super) fn set_timer(&mut self, key: (String, String), timer: Option<Timer>) -> Option<Timer> {
         self.dirty.timers.insert(key.clone());
+        self.dangling.remove(&key);
         match timer {
             Some(timer) => self.timers.insert(key, timer),
             None => self.timers.remove(&key),
@@ -245,6 +276,13 @@ impl Context {
             change(&mut live.record);
             self.dirty.instances.insert(quest.to_owned());
         }
+    }
+
+    /// Keeps what an instance was, or lets go of it.
+    pub(super) fn set_before(&mut self, quest: &str, before: Option<(Before, Kept)>) {
+        let kept = before.as_ref().map(|(_, kept)| *kept);
+        self.change_record(quest, |record| record.kept = kept);
+        self.dirty.befores.insert(quest.to_owned(), before.map(|(before, _)| before));
     }
 
     /// Puts a delivery behind those that an instance holds.
@@ -406,6 +444,13 @@ impl Context {
     fn write_variables(&self, name: &str, dirty: &Dirty, writes: &mut Vec<Write>) {
         for quest in &dirty.wiped {
             writes.push(Write::Delete { key: keys::variables(name, quest) });
+        }
+        for (quest, before) in &dirty.befores {
+            let (key, field) = (keys::before(name), quest.as_bytes().to_vec());
+            writes.push(match before {
+                Some(before) => Write::HashSet { key, field, value: before.to_bytes() },
+                None => Write::HashRemove { key, field },
+            });
         }
         for (quest, variable) in &dirty.variables {
             let Some(live) = self.instances.get(quest) else { continue };

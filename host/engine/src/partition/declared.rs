@@ -32,6 +32,7 @@ impl Partition {
             if !is_starting && !self.waits_for_code(context, &quest) {
                 self.declare(context, &quest, now);
             }
+            self.mark_dangling(context, &quest);
         }
     }
 

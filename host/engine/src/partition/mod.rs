@@ -22,8 +22,10 @@ mod patterns;
 mod retry;
 mod route;
 mod run;
+mod survey;
 mod timers;
 mod turn;
+mod versions;
 mod wakes;
 
 use std::{
@@ -34,6 +36,7 @@ use std::{
 pub use broadcast::Chunk;
 pub use context::LoadedContext;
 pub use outbox::{BROADCAST_LOG, Outgoing};
+pub use survey::Survey;
 pub use turn::{Answered, Batch, Happened, Happening, Turn};
 
 use context::Context;
@@ -45,7 +48,7 @@ use crate::{
     limits::EngineLimits,
     model::{Body, Catalog, Command, Entry, Millis},
     pattern::Spec,
-    record::{BroadcastCursor, RelayCursor, Waiting},
+    record::{BroadcastCursor, RelayCursor, Surveyed, Waiting},
     schedule::{Schedule, Zone},
 };
 
@@ -66,6 +69,8 @@ pub struct Start {
     pub backlogs: Vec<String>,
     /// [`crate::keys::QUESTS`].
     pub quests: Vec<String>,
+    /// [`crate::keys::SURVEYED`].
+    pub surveyed: BTreeMap<String, Surveyed>,
     /// Whether the store's index of due times is known to be empty (a new partition without a store).
     pub is_new: bool,
 }
@@ -98,6 +103,10 @@ pub struct Partition {
     /// The quests that were served last, and how often they were others than before.
     served: Arc<Catalog>,
     catalogs: u64,
+    /// What each quest's contexts have met of its definition.
+    surveyed: BTreeMap<String, Surveyed>,
+    /// The quests that every context has met; none: it is not known.
+    all_met: Option<Arc<Catalog>>,
     default_zone: Zone,
     /// Schedules and run-time patterns that were read lately, by their texts.
     schedules: BTreeMap<String, Arc<Schedule>>,
@@ -130,6 +139,8 @@ impl Partition {
             dirty: BTreeSet::new(),
             served: Arc::default(),
             catalogs: 0,
+            surveyed: start.surveyed,
+            all_met: None,
             default_zone,
             schedules: BTreeMap::new(),
             specs: BTreeMap::new(),

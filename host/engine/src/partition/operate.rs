@@ -25,6 +25,7 @@ impl Partition {
             Command::TimerMove { quest, timer, due } => self.move_timer(context, quest, timer, *due),
             Command::TimerCancel { quest, timer } => take(context, quest, timer).map(|_| ()),
             Command::PatternCancel { quest, pattern } => cancel_pattern(context, quest, pattern),
+            Command::Restore { quest, before } => self.restore(context, quest, before, waiting.stamp),
             Command::ZoneSet { zone } => self.change_zone(context, zone.as_deref(), waiting.stamp),
         };
         match result {
@@ -131,7 +132,7 @@ impl Partition {
 /// Further than any clock reckons, and what every store can sort.
 const DUE_MAX: Millis = (1 << 53) - 1;
 
-type Refused = (&'static str, String);
+pub(super) type Refused = (&'static str, String);
 
 fn no_such_dead() -> Refused {
     ("no-such-dead-letter", "this context has no dead letter of that id".to_owned())

@@ -116,6 +116,7 @@ impl Partition {
         {
             let member = quest.as_bytes().to_vec();
             progress.batch.writes.push(Write::SetAdd { key: keys::QUESTS.to_owned(), member });
+            self.met_by_adding(quest);
         }
         context.insert_instance(
             quest,
@@ -129,6 +130,7 @@ impl Partition {
                 has_timers: false,
                 has_patterns: false,
                 declared: BTreeMap::new(),
+                kept: None,
             },
         );
         let entry = Entry { reply, ..waiting.entry.clone() };

@@ -127,7 +127,7 @@ impl Partition {
         self.catalog().get(quest).is_none_or(|definition| definition.version < version)
     }
 
-    fn release(&mut self, context: &mut Context, quest: &str) {
+    pub(super) fn release(&mut self, context: &mut Context, quest: &str) {
         for waiting in context.release(quest) {
             let place = self.place();
             context.ready.insert((waiting.stamp, place), waiting);
@@ -268,6 +268,7 @@ impl Partition {
         if let Some(progress) = self.progress.as_mut() {
             progress.changed_bytes += changes.size();
         }
+        self.keep_before(context, &quest, version);
         context.set_variables(&quest, changes.variables);
         if let Some(zone) = changes.zone {
             self.set_zone(context, Some(zone), waiting.stamp);

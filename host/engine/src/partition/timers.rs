@@ -41,7 +41,8 @@ impl Partition {
                 CaughtUp::Moved => {
                     self.spend();
                     let due = recurrence.plan.due();
-                    context.set_timer(key, Some(Timer { due, recurrence: Some(recurrence), ..timer }));
+                    context.set_timer(key.clone(), Some(Timer { due, recurrence: Some(recurrence), ..timer }));
+                    self.mark_dangling(context, &key.0);
                     return;
                 }
                 CaughtUp::Ended => {
@@ -57,6 +58,7 @@ impl Partition {
             ..timer.clone()
         });
         context.set_timer(key.clone(), next);
+        self.mark_dangling(context, &key.0);
         let (quest, timer_name) = key;
         let due_text = due.to_string();
         let parts = [timer.set_by.as_str(), &timer.instance, &quest, &timer_name, &due_text];
@@ -100,7 +102,8 @@ impl Partition {
                 recurrence: Some(Recurrence { plan, schedule: recurrence.schedule }),
                 ..timer
             });
-            context.set_timer(key, planned);
+            context.set_timer(key.clone(), planned);
+            self.mark_dangling(context, &key.0);
         }
         self.rezone_patterns(context, &zone, now);
     }

@@ -32,6 +32,8 @@ pub struct Turn {
     pub agenda: Vec<String>,
     /// The next chunk of a broadcast.
     pub broadcast: Option<super::broadcast::Chunk>,
+    /// The next chunk of a survey.
+    pub survey: Option<super::survey::Survey>,
     /// The quests served now.
     pub catalog: Arc<Catalog>,
     /// The operator's settings by quest.
@@ -192,6 +194,8 @@ impl Partition {
             let context = self.contexts.entry(entry.context.clone()).or_default();
             context.incoming.push_back(Waiting { stamp, counted: false, entry });
         }
+        let surveyed = turn.survey.iter().flat_map(|survey| &survey.contexts);
+        touched.extend(surveyed.filter(|name| self.contexts.contains_key(*name)).cloned());
         let mut batch = Batch::default();
         let mut settled = BTreeMap::new();
         for value in turn.unreadable {
@@ -216,6 +220,7 @@ impl Partition {
             quota: self.limits.context_turn_max,
             changed_bytes: 0,
         });
+        self.survey(turn.survey, turn.now);
     }
 
     /// The next run, or none when the turn has nothing more to do. Each must be completed before the next is asked for.
@@ -359,6 +364,7 @@ impl Partition {
                 keys::MESSAGES_NEXT => self.messages_next.to_bytes(),
                 keys::BROADCAST => self.broadcast.to_bytes(),
                 keys::RELAYS => self.relay_cursors().to_bytes(),
+                keys::SURVEYED => self.surveyed.to_bytes(),
                 other => unreachable!("no cursor is called {other}"),
             };
             batch.writes.push(Write::HashSet {

@@ -16,7 +16,7 @@ use crate::{
     action::{Failure, FailureKind, Invocation, Ran, Variables},
     limits::EngineLimits,
     model::{Body, Catalog, DeadLetter, Entry, Millis, Outcome, QuestDefinition, ReplyTo, Value},
-    partition::{Batch, Chunk, LoadedContext, Partition, Start, Turn},
+    partition::{Batch, Chunk, LoadedContext, Partition, Start, Survey, Turn},
     query::{self, Question},
     record::{Instance, Message, Record as _, Timer},
 };
@@ -338,15 +338,22 @@ impl<R: Runner> World<R> {
             let agenda = self.partition.agenda(horizon, DUE_MAX);
             let catalog = self.runner.catalog();
             let broadcast = self.next_broadcast(&catalog);
-            if self.inbox.is_empty() && agenda.is_empty() && broadcast.is_none() {
+            let survey = self.next_survey(&catalog);
+            if self.inbox.is_empty() && agenda.is_empty() && broadcast.is_none() && survey.is_none() {
                 return Ok(());
             }
-            self.turn(horizon, agenda, broadcast, &catalog);
+            self.turn(horizon, agenda, (broadcast, survey), &catalog);
         }
         Err(Restless::AtOnce)
     }
 
-    fn turn(&mut self, horizon: Millis, agenda: Vec<String>, broadcast: Option<Chunk>, catalog: &Arc<Catalog>) {
+    fn turn(
+        &mut self,
+        horizon: Millis,
+        agenda: Vec<String>,
+        (broadcast, survey): (Option<Chunk>, Option<Survey>),
+        catalog: &Arc<Catalog>,
+    ) {
         let entries = std::mem::take(&mut self.inbox);
         let reached = broadcast.iter().flat_map(|chunk| &chunk.contexts);
         let names = entries.iter().map(|(_, entry)| &entry.context).chain(&agenda).chain(reached).map(String::as_str);
@@ -360,6 +367,7 @@ impl<R: Runner> World<R> {
             entries,
             agenda,
             broadcast,
+            survey,
             catalog: Arc::clone(catalog),
             config: self.config.clone(),
             ..Turn::default()
@@ -386,6 +394,14 @@ impl<R: Runner> World<R> {
             |context: &&String| quest.as_ref().is_some_and(|quest| self.partition.instance(context, quest).is_some());
         let contexts = self.contexts.iter().filter(has).cloned().collect();
         Some(Chunk { number, entry, quest, contexts, more: false })
+    }
+
+    /// All contexts of a quest whose definition changed, in one chunk.
+    fn next_survey(&mut self, catalog: &Arc<Catalog>) -> Option<Survey> {
+        let (quest, _) = self.partition.survey_wanted(catalog)?;
+        let has = |context: &&String| self.partition.instance(context, &quest).is_some();
+        let contexts = self.contexts.iter().filter(has).cloned().collect();
+        Some(Survey { quest, contexts, more: false })
     }
 
     fn take_in(&mut self, batch: Batch, mut runs: Runs) {

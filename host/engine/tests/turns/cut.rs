@@ -26,6 +26,7 @@ fn instance(version: u32) -> LoadedContext {
         has_timers: false,
         has_patterns: false,
         declared: BTreeMap::new(),
+        kept: None,
     };
     LoadedContext { instances: BTreeMap::from([("q".to_owned(), instance)]), ..LoadedContext::default() }
 }

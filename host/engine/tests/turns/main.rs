@@ -11,3 +11,5 @@ mod order;
 mod outward;
 mod recurrence;
 mod routing;
+mod survey;
+mod versions;

@@ -10,8 +10,8 @@ use quest_engine::{
     keys,
     limits::EngineLimits,
     model::{Body, Catalog, DeadLetter, Entry, Millis, Outcome, QuestDefinition, ReplyTo, Value},
-    partition::{Batch, Happened, LoadedContext, Partition, Start, Turn},
-    record::{Instance, Record, Timer, Waiting},
+    partition::{Batch, Happened, LoadedContext, Partition, Start, Survey, Turn},
+    record::{Before, Instance, Record, Timer, Waiting},
     write::Write,
 };
 
@@ -172,11 +172,13 @@ impl World {
         let taken = max.min(self.inbox.len());
         let entries: Vec<(Millis, Entry)> = self.inbox.drain(..taken).collect();
         let agenda = self.partition.agenda(horizon, 512);
-        if entries.is_empty() && agenda.is_empty() && !self.partition.has_unsaved() {
+        let wanted = self.partition.survey_wanted(&self.catalog);
+        let survey = wanted.map(|(quest, after)| self.stored.survey(quest, after));
+        if entries.is_empty() && agenda.is_empty() && survey.is_none() && !self.partition.has_unsaved() {
             return false;
         }
-        let names: Vec<String> =
-            entries.iter().map(|(_, entry)| entry.context.clone()).chain(agenda.iter().cloned()).collect();
+        let names = entries.iter().map(|(_, entry)| entry.context.clone()).chain(agenda.iter().cloned());
+        let names: Vec<String> = names.chain(survey.iter().flat_map(|survey| survey.contexts.clone())).collect();
         for name in self.partition.missing(names.iter().map(String::as_str)) {
             let loaded = self.stored.context(&name);
             self.partition.load(name, loaded);
@@ -199,6 +201,7 @@ impl World {
             entries,
             inbox_full: self.inbox_full,
             agenda,
+            survey,
             catalog: Arc::clone(&self.catalog),
             dead: dead.collect(),
             dead_of: dead_of.collect(),
@@ -252,7 +255,11 @@ impl World {
         let read = |field: &str| cursors.get(field.as_bytes()).cloned();
         let number = |field: &str| read(field).map(|bytes| u64::from_bytes(&bytes).unwrap()).unwrap_or_default();
         let backlogs = self.stored.sets.get(keys::BACKLOGS).cloned().unwrap_or_default();
+        let quests = self.stored.sets.get(keys::QUESTS).cloned().unwrap_or_default();
+        let surveyed = read(keys::SURVEYED).map(|bytes| BTreeMap::from_bytes(&bytes).unwrap());
         let start = Start {
+            quests: quests.into_iter().map(|name| String::from_utf8(name).unwrap()).collect(),
+            surveyed: surveyed.unwrap_or_default(),
             sequence: number(keys::SEQUENCE),
             messages_first: number(keys::MESSAGES_FIRST),
             messages_next: number(keys::MESSAGES_NEXT),
@@ -281,6 +288,12 @@ impl World {
             Value::Integer(n) => Some(n),
             other => panic!("{other:?}"),
         }
+    }
+
+    /// What is kept of an instance from before its last upgrade.
+    pub fn before(&self, context: &str, quest: &str) -> Option<Before> {
+        let bytes = self.stored.hashes.get(&keys::before(context))?.get(quest.as_bytes())?;
+        Some(Before::from_bytes(bytes).unwrap())
     }
 
     pub fn quests(&self, context: &str) -> Vec<String> {
@@ -370,6 +383,17 @@ impl Stored {
                 self.lists.remove(&key);
             }
         }
+    }
+
+    /// A chunk of two: surveys of the tests go over several.
+    fn survey(&self, quest: String, after: Option<String>) -> Survey {
+        const CHUNK: usize = 2;
+        let all = self.sorted.get(&keys::contexts(&quest)).into_iter().flat_map(BTreeMap::keys);
+        let names = all.map(|name| String::from_utf8(name.clone()).unwrap());
+        let contexts: Vec<String> =
+            names.filter(|name| after.as_ref().is_none_or(|after| name > after)).take(CHUNK).collect();
+        let more = contexts.len() == CHUNK;
+        Survey { quest, contexts, more }
     }
 
     fn waiting(&self, key: &str) -> Vec<Waiting> {

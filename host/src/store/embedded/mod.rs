@@ -12,7 +12,7 @@ mod journal;
 mod time;
 mod writer;
 
-use std::{path::Path, sync::Arc};
+use std::{collections::BTreeMap, path::Path, sync::Arc};
 
 use async_trait::async_trait;
 use fjall::{Database, KeyspaceCreateOptions};
@@ -256,6 +256,24 @@ impl Store for Embedded {
             self.tell(Bell::Members);
         }
         Ok(members)
+    }
+
+    async fn keep(&self, shelf: &str, name: &str, bytes: Option<&[u8]>) -> Result<()> {
+        let (shelf, name, bytes) = (shelf.to_owned(), name.to_owned(), bytes.map(<[u8]>::to_vec));
+        self.writer
+            .step(move |_, pairs, _| {
+                Machine::keep(pairs, &shelf, &name, bytes.clone());
+                Ok(())
+            })
+            .await
+    }
+
+    async fn kept(&self, shelf: &str, name: &str) -> Result<Option<Vec<u8>>> {
+        Machine::kept(&self.disk.snapshot(), shelf, name)
+    }
+
+    async fn shelf(&self, shelf: &str) -> Result<BTreeMap<String, Vec<u8>>> {
+        Machine::shelf(&self.disk.snapshot(), shelf)
     }
 
     async fn ring(&self, bell: Bell) -> Result<()> {

@@ -34,6 +34,9 @@ use super::{
 /// The broadcast log is laid out as one more partition's inbox; no store has so many partitions.
 const LOG: PartitionId = PartitionId::MAX;
 
+/// What is kept on shelves is laid out as one more partition's hashes.
+const SHELVES: PartitionId = PartitionId::MAX - 1;
+
 /// What is not kept across a restart, and the settings of the steps.
 pub struct Machine {
     ids_window_ms: u64,
@@ -97,6 +100,25 @@ impl Machine {
             forget(pairs, now, partition, window, entries.len())?;
             Ok(answers)
         })
+    }
+
+    /// See `Store::keep`.
+    pub fn keep(pairs: &mut dyn PairsMut, shelf: &str, kept: &str, bytes: Option<Vec<u8>>) {
+        match bytes {
+            Some(bytes) => name(SHELVES, shelf).set_field(pairs, kept.as_bytes(), bytes),
+            None => name(SHELVES, shelf).remove_field(pairs, kept.as_bytes()),
+        }
+    }
+
+    /// See `Store::kept`.
+    pub fn kept(pairs: &dyn Pairs, shelf: &str, kept: &str) -> Result<Option<Vec<u8>>> {
+        name(SHELVES, shelf).field(pairs, kept.as_bytes())
+    }
+
+    /// See `Store::shelf`.
+    pub fn shelf(pairs: &dyn Pairs, shelf: &str) -> Result<BTreeMap<String, Vec<u8>>> {
+        let named = |(name, bytes): (Vec<u8>, Vec<u8>)| Some((String::from_utf8(name).ok()?, bytes));
+        Ok(name(SHELVES, shelf).fields(pairs)?.into_iter().filter_map(named).collect())
     }
 
     /// See `Store::acquire`.

@@ -8,6 +8,8 @@ use crate::store::{Error, PartitionId, Result};
 pub const BROADCAST: &str = "broadcast";
 /// The hosts' set.
 pub const HOSTS: &str = "hosts";
+/// What is kept on shelves.
+pub const KEPT: &str = "kept";
 /// The store's own.
 pub const META: &str = "meta";
 

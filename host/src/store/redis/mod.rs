@@ -32,7 +32,7 @@ use self::{
     bells::Bells,
     connection::{Call, Connection},
     encode::{Keys, number, stamped},
-    keys::{BROADCAST, HOSTS, META, Prefix},
+    keys::{BROADCAST, HOSTS, KEPT, META, Prefix},
 };
 use super::{
     Accept, AcceptBounds, Acceptance, Bell, Commit, Committed, Error, Full, Grant, Log, Member, Open, PartitionId,
@@ -434,6 +434,28 @@ impl Store for Redis {
             tracing::debug!(%error, "cannot look at Redis's memory");
         }
         Ok(members.into_iter().map(|(host, about)| Member { host, about }).collect())
+    }
+
+    async fn keep(&self, shelf: &str, name: &str, bytes: Option<&[u8]>) -> Result<()> {
+        let key = self.prefix.global(KEPT, shelf);
+        let mut command = redis::cmd(if bytes.is_some() { "HSET" } else { "HDEL" });
+        command.arg(key).arg(name);
+        if let Some(bytes) = bytes {
+            command.arg(bytes);
+        }
+        self.connection.send::<u64>(&command).await.map(|_| ())
+    }
+
+    async fn kept(&self, shelf: &str, name: &str) -> Result<Option<Vec<u8>>> {
+        let mut command = redis::cmd("HGET");
+        command.arg(self.prefix.global(KEPT, shelf)).arg(name);
+        self.connection.send(&command).await
+    }
+
+    async fn shelf(&self, shelf: &str) -> Result<BTreeMap<String, Vec<u8>>> {
+        let mut command = redis::cmd("HGETALL");
+        command.arg(self.prefix.global(KEPT, shelf));
+        self.connection.send(&command).await
     }
 
     async fn ring(&self, bell: Bell) -> Result<()> {

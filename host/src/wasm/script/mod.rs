@@ -11,6 +11,7 @@ mod interpreter;
 mod language;
 mod lines;
 mod snapshot;
+mod typescript;
 
 use std::{
     path::Path,
@@ -37,12 +38,16 @@ use super::{
 
 /// The code of an interpreter's own words for a script that does not parse.
 const SYNTAX: &str = "syntax";
+/// The code of a script that does not parse.
+const SYNTAX_CODE: &str = "script-syntax";
 
 /// A script: what an interpreter asks for.
 #[derive(Debug)]
 pub(super) struct Script {
     /// Its file's name, without the folder.
     pub(super) name: String,
+    /// Its text, as its author wrote it.
+    pub(super) text: String,
     /// Its text as the interpreter runs it.
     pub(super) source: String,
 }
@@ -77,10 +82,24 @@ pub(super) struct Scripted {
     pub(super) interpreter: Arc<Interpreter>,
     /// The interpreter with the script loaded, once that is made.
     pub(super) snapshot: OnceLock<QuestPre<Run>>,
-    pub(super) statements: Vec<Statement>,
+}
+
+/// What a script says when it is loaded.
+#[derive(Debug, Clone, Default)]
+pub struct Defined {
+    /// Its quests.
+    pub quests: Vec<QuestDefinition>,
+    /// Its statements at the top level that act.
+    pub statements: Vec<Statement>,
 }
 
 impl Scripted {
+    /// A digest of all that its behaviour depends on, hexadecimal.
+    fn digest(&self) -> String {
+        let Script { name, source, .. } = &*self.script;
+        blake3::hash(format!("{}\0{name}\0{source}", self.interpreter.digest).as_bytes()).to_hex().to_string()
+    }
+
     /// What to instantiate, and whether the script has to be loaded in it first.
     pub(super) fn pre(&self) -> (&QuestPre<Run>, bool) {
         match self.snapshot.get() {
@@ -91,7 +110,7 @@ impl Scripted {
 
     /// A message with the text of the line that it names.
     pub(super) fn with_line(&self, message: &str) -> String {
-        lines::with_text(message, &self.script.name, &self.script.source)
+        lines::with_text(message, &self.script.name, &self.script.text)
     }
 
     /// Where the script was when it was ended from outside.
@@ -122,33 +141,15 @@ impl Runtime {
 
     fn load_scripted(self: &Arc<Self>, file: &Path, bytes: &[u8]) -> Result<Arc<Module>, LoadError> {
         let began = Instant::now();
-        let Some(language) = Language::of(file) else {
-            return Err(LoadError::new("not-wasm", "it is neither WebAssembly nor a script", "see docs/languages"));
+        let scripted = Arc::new(self.read_script(file, bytes)?);
+        let Defined { quests, .. } = self.define_script(&scripted)?;
+        let digest = scripted.digest();
+        let from_cache = match self.snapshot_in_cache(&digest) {
+            Some(pre) => scripted.snapshot.set(pre).is_ok(),
+            None => false,
         };
-        if bytes.len() > self.settings.module_bytes_max {
-            let message = format!("it has more than {} bytes (limit module_bytes_max)", self.settings.module_bytes_max);
-            return Err(LoadError::new("too-large", message, "split it, or raise the limit if it must be so"));
-        }
-        let text = std::str::from_utf8(bytes).map_err(|error| {
-            let line = bytes[..error.valid_up_to()].iter().filter(|byte| **byte == b'\n').count() + 1;
-            LoadError::new("not-text", format!("line {line} is not UTF-8"), "save it as UTF-8")
-        })?;
-        let name = file.file_name().map_or_else(String::new, |name| name.to_string_lossy().into_owned());
-        let interpreter = self.interpreters.get(self, language)?;
-        let digest = blake3::hash(format!("{}\0{name}\0{text}", interpreter.digest).as_bytes()).to_hex().to_string();
-        let script = Arc::new(Script { name, source: text.to_owned() });
-        let snapshot = OnceLock::new();
-        let cached = self.snapshot_in_cache(&digest);
-        let from_cache = cached.is_some();
-        if let Some(pre) = cached {
-            let _ = snapshot.set(pre);
-        }
-        let mut scripted = Scripted { script, interpreter, snapshot, statements: Vec::new() };
-        let (quests, statements) = self.define_script(&scripted)?;
-        scripted.statements = statements;
-        let scripted = Arc::new(scripted);
         if !from_cache {
-            self.snapshots.make(self, &scripted, &digest);
+            self.snapshots.make(self, &scripted);
         }
         Ok(Arc::new(Module {
             digest,
@@ -160,13 +161,44 @@ impl Runtime {
         }))
     }
 
+    /// What a script defines, and its statements at the top level that act.
+    pub fn define_only(&self, file: &Path, bytes: &[u8]) -> Result<Defined, LoadError> {
+        self.read_script(file, bytes).and_then(|scripted| self.define_script(&scripted))
+    }
+
+    /// A script and its interpreter; nothing of it has run.
+    fn read_script(&self, file: &Path, bytes: &[u8]) -> Result<Scripted, LoadError> {
+        let Some(language) = Language::of(file) else {
+            return Err(LoadError::new("not-wasm", "it is neither WebAssembly nor a script", "docs/languages"));
+        };
+        if bytes.len() > self.settings.module_bytes_max {
+            let message = format!("it has more than {} bytes (limit module_bytes_max)", self.settings.module_bytes_max);
+            return Err(LoadError::new("too-large", message, "split it, or raise the limit if it must be so"));
+        }
+        let text = std::str::from_utf8(bytes).map_err(|error| {
+            let line = bytes[..error.valid_up_to()].iter().filter(|byte| **byte == b'\n').count() + 1;
+            LoadError::new("not-text", format!("line {line} is not UTF-8"), "save it as UTF-8")
+        })?;
+        let name = file.file_name().map_or_else(String::new, |name| name.to_string_lossy().into_owned());
+        let interpreter = self.interpreters.get(self, language)?;
+        let source = match language {
+            Language::TypeScript => typescript::strip(&name, text).map_err(|wrong| {
+                let message = lines::with_text(&wrong, &name, text);
+                LoadError::new(SYNTAX_CODE, message, "only types are taken out of TypeScript: no enum, no namespace")
+            })?,
+            _ => text.to_owned(),
+        };
+        let script = Arc::new(Script { name, text: text.to_owned(), source });
+        Ok(Scripted { script, interpreter, snapshot: OnceLock::new() })
+    }
+
     /// Loads the script in a fresh instance and collects what it defines.
-    fn define_script(&self, scripted: &Scripted) -> Result<(Vec<QuestDefinition>, Vec<Statement>), LoadError> {
+    fn define_script(&self, scripted: &Scripted) -> Result<Defined, LoadError> {
         let mut definer = Definer::default();
         definer.starts_patterns();
         let mut store = self.store(Phase::Defining(definer), self.settings.define_ms_max);
         store.data_mut().script = Some(Arc::clone(&scripted.script));
-        // A snapshot would not tell its statements again.
+        // Not in a snapshot, which would not tell its statements again.
         let pre = &scripted.interpreter.pre;
         let result =
             pre.instantiate(&mut store).and_then(|instance| instance.quest_host_guest().call_define(&mut store));
@@ -180,9 +212,9 @@ impl Runtime {
                 return Err(fault);
             }
         }
-        let Phase::Defining(definer) = phase else { return Ok((Vec::new(), Vec::new())) };
+        let Phase::Defining(definer) = phase else { return Ok(Defined::default()) };
         let quests = definer.finish().map_err(|refusal| wrong(scripted, refusal.code, &refusal.message))?;
-        Ok((quests, told.statements))
+        Ok(Defined { quests, statements: told.statements })
     }
 }
 
@@ -206,7 +238,7 @@ pub(super) fn replay(
 fn wrong(scripted: &Scripted, code: &str, message: &str) -> LoadError {
     let message = scripted.with_line(message);
     match code {
-        SYNTAX => LoadError::new("script-syntax", message, ""),
+        SYNTAX => LoadError::new(SYNTAX_CODE, message, ""),
         "exception" => {
             LoadError::new("script-failed", message, "the top level of a script only says what its quests are")
         }

@@ -39,16 +39,16 @@ pub(in crate::wasm) struct Snapshots(Mutex<Waiting>);
 
 #[derive(Default)]
 struct Waiting {
-    wanted: VecDeque<(Weak<Scripted>, String)>,
+    wanted: VecDeque<Weak<Scripted>>,
     /// Whether a thread works on them.
     at_work: bool,
 }
 
 impl Snapshots {
     /// Has a snapshot made, in time.
-    pub(super) fn make(&self, runtime: &Arc<Runtime>, scripted: &Arc<Scripted>, digest: &str) {
+    pub(super) fn make(&self, runtime: &Arc<Runtime>, scripted: &Arc<Scripted>) {
         let mut waiting = self.0.lock();
-        waiting.wanted.push_back((Arc::downgrade(scripted), digest.to_owned()));
+        waiting.wanted.push_back(Arc::downgrade(scripted));
         if waiting.at_work {
             return;
         }
@@ -60,7 +60,7 @@ impl Snapshots {
         }
     }
 
-    fn next(&self) -> Option<(Weak<Scripted>, String)> {
+    fn next(&self) -> Option<Weak<Scripted>> {
         let mut waiting = self.0.lock();
         let next = waiting.wanted.pop_front();
         waiting.at_work = next.is_some();
@@ -71,10 +71,10 @@ impl Snapshots {
 /// Makes what is wanted, until nothing is, or the host has ended. A script that was replaced meanwhile is passed over.
 fn work(runtime: &Weak<Runtime>) {
     while let Some(runtime) = runtime.upgrade() {
-        let Some((scripted, digest)) = runtime.snapshots.next() else { return };
+        let Some(scripted) = runtime.snapshots.next() else { return };
         let Some(scripted) = scripted.upgrade() else { continue };
         let name = &scripted.script.name;
-        let made = failure::guarded(|| runtime.snapshot(&scripted, &digest));
+        let made = failure::guarded(|| runtime.snapshot(&scripted));
         match made.unwrap_or_else(|panic| Err(format!("the host panicked: {panic}"))) {
             Ok(pre) => {
                 let _ = scripted.snapshot.set(pre);
@@ -91,7 +91,7 @@ impl Runtime {
         prepare(self, &self.cache.get(&self.engine, digest)?).ok()
     }
 
-    fn snapshot(&self, scripted: &Scripted, digest: &str) -> Result<QuestPre<Run>, String> {
+    fn snapshot(&self, scripted: &Scripted) -> Result<QuestPre<Run>, String> {
         let interpreter = &scripted.interpreter;
         let instrumented = interpreter.instrumented.get_or_init(|| self.instrument(interpreter));
         let Some(Instrumented(component)) = instrumented else {
@@ -99,7 +99,7 @@ impl Runtime {
         };
         let bytes = self.take(scripted, component).map_err(|error| format!("{error:#}"))?;
         let component = self.compile(&bytes).map_err(|LoadError { message, .. }| message)?;
-        self.cache.put(digest, &component);
+        self.cache.put(&scripted.digest(), &component);
         prepare(self, &component).map_err(|LoadError { message, .. }| message)
     }
 

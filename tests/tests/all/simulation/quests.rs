@@ -10,7 +10,7 @@ use quest_engine::{
     action::{Changes, Effect, Export, Failure, FailureKind, Invocation, Ran, Seed, TimerSet},
     model::{Body, Catalog, Command, Every, QuestDefinition, Value},
 };
-use quest_host::quests::Quests;
+use quest_host::quests::{Quests, Serving};
 
 use super::{truth::Truth, world::World};
 
@@ -234,9 +234,18 @@ fn permanent(code: &str, message: String) -> Failure {
     Failure { kind: FailureKind::Permanent, code: code.to_owned(), message }
 }
 
-impl Quests for Probe {
-    fn catalog(&self) -> Arc<Catalog> {
-        Arc::clone(&self.catalog)
+/// The probe, as a dispatcher takes it: what is served never changes.
+pub struct Served(pub Arc<Probe>);
+
+impl Quests for Served {
+    fn serving(&self) -> Arc<dyn Serving> {
+        Arc::clone(&self.0) as Arc<dyn Serving>
+    }
+}
+
+impl Serving for Probe {
+    fn catalog(&self) -> &Arc<Catalog> {
+        &self.catalog
     }
 
     fn invoke(&self, invocation: Invocation) -> Ran {

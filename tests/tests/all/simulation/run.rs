@@ -20,7 +20,7 @@ use tokio::task::JoinSet;
 use super::{
     CONTEXTS, PARTITIONS, STEADY, TURN_ENTRIES_MAX,
     plan::{Act, Event, Plan, Step, TimerCommand},
-    quests::{BEAT, Probe, QUEST},
+    quests::{BEAT, Probe, QUEST, Served},
     state::State,
     store::Link,
     world::World,
@@ -173,7 +173,8 @@ impl Run {
             runs_in_place: true,
         };
         let store: Arc<dyn Store> = Arc::clone(&link) as Arc<dyn Store>;
-        let dispatcher = Dispatcher::start(store, Arc::clone(&self.quests) as _, options, Arc::new(|_, _| {}));
+        let dispatcher =
+            Dispatcher::start(store, Arc::new(Served(Arc::clone(&self.quests))), options, Arc::new(|_, _| {}));
         self.hosts.push((link, dispatcher));
     }
 

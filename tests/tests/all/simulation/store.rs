@@ -2,6 +2,7 @@
 //! hosts that die or hang in the middle of a call.
 
 use std::{
+    collections::BTreeMap,
     fmt::Debug,
     sync::{
         Arc, Mutex,
@@ -316,6 +317,18 @@ impl Store for Link {
 
     async fn heartbeat(&self, host: &str, about: &[u8], ttl_ms: u64) -> Result<Vec<Member>> {
         over!(self, heartbeat(host, about, ttl_ms))
+    }
+
+    async fn keep(&self, shelf: &str, name: &str, bytes: Option<&[u8]>) -> Result<()> {
+        over!(self, keep(shelf, name, bytes))
+    }
+
+    async fn kept(&self, shelf: &str, name: &str) -> Result<Option<Vec<u8>>> {
+        over!(self, kept(shelf, name))
+    }
+
+    async fn shelf(&self, shelf: &str) -> Result<BTreeMap<String, Vec<u8>>> {
+        over!(self, shelf(shelf))
     }
 
     async fn ring(&self, bell: Bell) -> Result<()> {

@@ -47,6 +47,7 @@ conformance! {
     large_values_and_batches
     large_entries_are_taken_in_parts
     the_same_acquire_again_is_the_same_grant
+    what_is_kept_on_a_shelf_is_there_until_it_is_replaced_or_removed
 }
 
 async fn on<F: Future<Output = ()>>(kind: &str, test: impl FnOnce(S) -> F) {
@@ -428,4 +429,25 @@ async fn the_same_acquire_again_is_the_same_grant(store: S) {
     assert_eq!((now.token, now.head.as_str(), now.consumed), (first.token, "c1", 1));
     store.release(1, first.token).await.unwrap();
     assert_ne!(store.acquire(1, 7, 600_000).await.unwrap().unwrap().token, first.token);
+}
+
+async fn what_is_kept_on_a_shelf_is_there_until_it_is_replaced_or_removed(store: S) {
+    assert_eq!(store.kept("versions", "a").await.unwrap(), None);
+    assert!(store.shelf("versions").await.unwrap().is_empty());
+    let large = vec![0xff; 3 << 20];
+    store.keep("versions", "a", Some(b"first")).await.unwrap();
+    store.keep("versions", "b", Some(b"")).await.unwrap();
+    store.keep("modules", "a", Some(&large)).await.unwrap();
+    assert_eq!(store.kept("versions", "a").await.unwrap().unwrap(), b"first");
+    assert_eq!(store.kept("modules", "a").await.unwrap().unwrap(), large);
+    store.keep("versions", "a", Some(b"second")).await.unwrap();
+    let shelf = store.shelf("versions").await.unwrap();
+    assert_eq!(
+        shelf.into_iter().collect::<Vec<_>>(),
+        [("a".to_owned(), b"second".to_vec()), ("b".to_owned(), Vec::new())]
+    );
+    store.keep("versions", "a", None).await.unwrap();
+    store.keep("versions", "a", None).await.unwrap();
+    assert_eq!(store.kept("versions", "a").await.unwrap(), None);
+    assert_eq!(store.kept("modules", "a").await.unwrap().unwrap().len(), large.len());
 }

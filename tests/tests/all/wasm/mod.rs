@@ -4,6 +4,7 @@ mod cache;
 mod imports;
 mod limits;
 pub mod odd;
+mod scripts;
 
 use std::{
     collections::BTreeMap,

@@ -1,0 +1,376 @@
+//! Keeps what is served as the files are: a module that is new or has changed is read once it is whole, compiled beside what runs, checked,
+//! and takes its place in one step. If anything is wrong with it, what was served before goes on, and the reason is told once.
+//!
+//! What it serves it also brings to the store ([`vault`]), for restarts beside a broken file and for the other hosts of a cluster
+//! ([`shared`]).
+//!
+//! Must not know: what a module holds, partitions.
+
+mod files;
+mod shared;
+mod vault;
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    path::{Path, PathBuf},
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use parking_lot::Mutex;
+use serde::Serialize;
+use tokio::sync::broadcast;
+use tokio_util::sync::CancellationToken;
+
+pub use files::modules_in;
+pub use shared::Refusal;
+pub use vault::{HostServes, Rollout, Vault, Version, Why};
+
+use crate::{
+    store,
+    wasm::{Loaded, Problem, Registry, unreadable},
+    watch::{Quiet, Watch},
+};
+use files::{Stamp, read_whole};
+
+/// Editors and compilers write in several steps: a file is looked at when it was left alone for so long, or changes without an end.
+const QUIET: Quiet = Quiet { between: Duration::from_millis(40), at_most: Duration::from_millis(400) };
+/// What is wrong with a file that was written a moment ago may be that it is half written, and one that is gone may be put in place anew
+/// (cargo does that): so long it may mend itself before anybody hears of it.
+const SETTLES: Duration = Duration::from_millis(600);
+/// A clock of files moves in steps: what was written within one after the look has the stamp that was seen.
+const STEP: Duration = Duration::from_millis(50);
+/// How soon to look again at what may mend itself.
+const SOON: Duration = Duration::from_millis(100);
+/// How often the files are looked at without a sign: some file systems give none.
+const LOOK: Duration = Duration::from_secs(2);
+/// Changes that a slow reader may miss the oldest of.
+const CHANGES_KEPT: usize = 256;
+
+/// What became of a file. Told once for each content of it.
+#[derive(Debug, Clone, Serialize)]
+#[serde(tag = "change", rename_all = "kebab-case")]
+pub enum Change {
+    /// It is served from now on.
+    Served(Loaded),
+    /// It cannot be served.
+    Refused {
+        /// Why.
+        #[serde(flatten)]
+        problem: Problem,
+        /// The digest of what goes on being served in its place, if anything does.
+        still: Option<String>,
+    },
+    /// It is gone, and with it its quests: their events wait.
+    Withdrawn {
+        /// The file.
+        file: PathBuf,
+        /// The quests that it served.
+        quests: Vec<String>,
+    },
+}
+
+/// What a host serves from.
+#[derive(Debug, Clone, Default)]
+pub struct Sources {
+    /// Module files.
+    pub files: Vec<PathBuf>,
+    /// Modules that sources were built to, each with the folder of the sources.
+    pub built: BTreeMap<PathBuf, PathBuf>,
+    /// Sources that could not be built.
+    pub left_out: Vec<Problem>,
+}
+
+/// What is known of a file.
+#[derive(Debug, Clone)]
+struct Seen {
+    stamp: Option<Stamp>,
+    /// The digest of its bytes when they were last offered; none if they could not be read.
+    digest: Option<blake3::Hash>,
+    /// The code of why it is not served.
+    refused: Option<String>,
+    /// Since when it is not there.
+    gone: Option<Instant>,
+}
+
+/// Keeps what is served as the files are. Cheap to clone.
+#[derive(Clone)]
+pub struct Reloader(Arc<Inner>);
+
+struct Inner {
+    registry: Arc<Registry>,
+    folder: PathBuf,
+    bytes_max: usize,
+    /// Files elsewhere: what sources were built to, by the folder of the sources; by none where that is not known.
+    built: Mutex<BTreeMap<PathBuf, BTreeSet<PathBuf>>>,
+    seen: Mutex<BTreeMap<PathBuf, Seen>>,
+    /// Names of folders whose sources could not be built at the start.
+    unbuilt: BTreeSet<String>,
+    vault: Option<Vault>,
+    /// What was rolled out when that was last looked at.
+    followed: Mutex<BTreeMap<String, Rollout>>,
+    /// What this host last said that it serves.
+    said: Mutex<HostServes>,
+    /// One look at a time.
+    looking: tokio::sync::Mutex<()>,
+    changes: broadcast::Sender<Change>,
+}
+
+impl Reloader {
+    /// Of the modules in `folder`, and those of `sources` that lie elsewhere. Nothing is loaded yet.
+    pub fn new(
+        registry: Arc<Registry>,
+        folder: &Path,
+        sources: &Sources,
+        bytes_max: usize,
+        vault: Option<Vault>,
+    ) -> Self {
+        let elsewhere = sources.files.iter().filter(|file| file.parent() != Some(folder)).cloned().collect();
+        let mut built: BTreeMap<PathBuf, BTreeSet<PathBuf>> = BTreeMap::from([(PathBuf::new(), elsewhere)]);
+        for (module, source) in &sources.built {
+            built.entry(source.clone()).or_default().insert(module.clone());
+        }
+        sources.left_out.iter().for_each(|problem| registry.note(problem.clone()));
+        Self(Arc::new(Inner {
+            registry,
+            folder: folder.to_owned(),
+            bytes_max,
+            built: Mutex::new(built),
+            unbuilt: sources.left_out.iter().filter_map(|problem| files::name_of(&problem.file)).collect(),
+            seen: Mutex::default(),
+            vault,
+            followed: Mutex::default(),
+            said: Mutex::default(),
+            looking: tokio::sync::Mutex::default(),
+            changes: broadcast::channel(CHANGES_KEPT).0,
+        }))
+    }
+
+    /// What changes from now on.
+    pub fn changes(&self) -> broadcast::Receiver<Change> {
+        self.0.changes.subscribe()
+    }
+
+    /// The sources in `folder` were built to these modules.
+    pub fn set_built(&self, folder: &Path, modules: BTreeSet<PathBuf>) {
+        self.0.registry.clear(folder);
+        let mut built = self.0.built.lock();
+        built.entry(PathBuf::new()).or_default().retain(|file| !modules.contains(file));
+        built.insert(folder.to_owned(), modules);
+    }
+
+    /// The sources in `folder` came to no module: what they were built to before goes on being served.
+    pub fn set_failed(&self, problem: Problem) {
+        let before = self.0.built.lock().get(&problem.file).and_then(|modules| modules.first().cloned());
+        let still = before.and_then(|file| self.0.registry.digest(&file));
+        self.0.registry.note(problem.clone());
+        self.0.tell(Change::Refused { problem, still });
+    }
+
+    /// The sources in `folder` are gone, and what they were built to with them.
+    pub fn set_gone(&self, folder: &Path) {
+        self.0.registry.clear(folder);
+        self.0.built.lock().remove(folder);
+    }
+
+    /// Loads everything for the first time, and says at once what is wrong.
+    pub async fn begin(&self) -> anyhow::Result<(Vec<Loaded>, Vec<Problem>)> {
+        self.0.begin_shared().await?;
+        self.look(Duration::ZERO).await?;
+        self.0.follow().await?;
+        Ok((self.0.registry.modules(), self.0.registry.problems()))
+    }
+
+    /// All versions that the store has, of each file the latest first; and what is rolled out, by file.
+    pub async fn versions(&self) -> store::Result<(Vec<Version>, BTreeMap<String, Rollout>)> {
+        match &self.0.vault {
+            Some(vault) => Ok((vault.versions().await?, vault.rollouts().await?)),
+            None => Ok(Default::default()),
+        }
+    }
+
+    /// What each living host serves.
+    pub async fn hosts(&self) -> store::Result<BTreeMap<String, HostServes>> {
+        match &self.0.vault {
+            Some(vault) => vault.hosts().await,
+            None => Ok(BTreeMap::new()),
+        }
+    }
+
+    /// The version that [`Reloader::roll_back`] would go to.
+    pub async fn version_before(&self, quest: &str, to: Option<&str>) -> Result<Version, Refusal> {
+        match &self.0.vault {
+            Some(vault) => self.0.version_before(vault, quest, to).await,
+            None => Err(Refusal::NotKept("this host keeps no versions".to_owned())),
+        }
+    }
+
+    /// Goes back to an earlier version of the file that defines a quest, on all hosts: to the one named, or to the one before.
+    pub async fn roll_back(&self, quest: &str, to: Option<&str>) -> Result<Version, Refusal> {
+        let _looking = self.0.looking.lock().await;
+        self.0.roll_back(quest, to).await
+    }
+
+    /// Looks at once, as after a build.
+    pub async fn now(&self) -> anyhow::Result<()> {
+        self.look(SETTLES).await.map(|_| ())
+    }
+
+    /// Follows the files until `stop`.
+    pub async fn run(self, stop: CancellationToken) {
+        let mut watch = Watch::start(QUIET).inspect_err(|error| tracing::warn!("{error:#}; files are looked at")).ok();
+        let mut soon = false;
+        loop {
+            if let Some(watch) = &mut watch {
+                self.watch(watch);
+            }
+            let sign = async {
+                match &mut watch {
+                    Some(watch) => watch.changed().await,
+                    None => std::future::pending().await,
+                }
+            };
+            // Cancel-safe: a token, a timer, and a watch whose lost sign the look that follows makes good.
+            tokio::select! {
+                biased;
+                () = stop.cancelled() => return,
+                signed = sign => if signed.is_err() { watch = None },
+                () = tokio::time::sleep(if soon { SOON } else { LOOK }) => {}
+            }
+            match self.look(SETTLES).await {
+                Ok(again) => soon = again,
+                Err(error) => tracing::warn!("the folder with quests cannot be looked at: {error:#}"),
+            }
+            let _looking = self.0.looking.lock().await;
+            if let Err(error) = self.0.follow().await {
+                tracing::debug!(%error, "cannot look at what is rolled out; tried again");
+            }
+        }
+    }
+
+    fn watch(&self, watch: &mut Watch) {
+        let folder = self.0.folder.canonicalize().map(|folder| watch.flat(&folder));
+        let built = self.0.built.lock().clone();
+        let failed = folder
+            .ok()
+            .and_then(Result::err)
+            .or_else(|| built.values().flatten().find_map(|file| watch.file(file).err()));
+        if let Some(error) = failed {
+            tracing::debug!("{error:#}; files are looked at");
+        }
+    }
+
+    /// Looks at all files once; whether to look again soon.
+    async fn look(&self, settles: Duration) -> anyhow::Result<bool> {
+        let _looking = self.0.looking.lock().await;
+        let this = self.clone();
+        // Compiling takes processor time, reading a disk's: neither may hold up an I/O thread.
+        tokio::task::spawn_blocking(move || this.0.look(settles)).await?
+    }
+}
+
+impl Inner {
+    fn look(&self, settles: Duration) -> anyhow::Result<bool> {
+        let mut files: BTreeSet<PathBuf> = modules_in(&self.folder)?.into_iter().collect();
+        files.extend(self.built.lock().values().flatten().cloned());
+        let mut again = false;
+        let known: Vec<PathBuf> = self.seen.lock().keys().filter(|file| !files.contains(*file)).cloned().collect();
+        for file in known {
+            again |= self.gone(&file, settles);
+        }
+        for file in &files {
+            again |= self.check(file, settles);
+        }
+        Ok(again)
+    }
+
+    /// A file that was there is not; whether to look again soon.
+    fn gone(&self, file: &Path, settles: Duration) -> bool {
+        let mut seen = self.seen.lock();
+        let Some(known) = seen.get_mut(file) else { return false };
+        if known.gone.get_or_insert_with(Instant::now).elapsed() < settles {
+            return true;
+        }
+        seen.remove(file);
+        let quests = self.registry.withdraw(file);
+        self.take_back(file);
+        // What they kept out may take their place.
+        let kept_out = seen.values_mut().filter(|it| it.refused.as_deref() == Some("duplicate-quest"));
+        kept_out.for_each(|it| (it.stamp, it.digest) = (None, None));
+        if !quests.is_empty() {
+            self.tell(Change::Withdrawn { file: file.to_owned(), quests });
+        }
+        false
+    }
+
+    /// Loads a file if it is another than before; whether to look again soon.
+    fn check(&self, file: &Path, settles: Duration) -> bool {
+        let known = self.seen.lock().get(file).cloned();
+        let stamp = Stamp::of(file).ok();
+        if let Some(known) = &known
+            && known.stamp == stamp
+            && (stamp.is_some() || known.refused.is_some())
+            && known.gone.is_none()
+        {
+            return false;
+        }
+        let read = read_whole(file, self.bytes_max);
+        let (stamp, digest, offered) = match &read {
+            Ok(None) => return true,
+            Ok(Some((stamp, bytes))) => {
+                let digest = blake3::hash(bytes);
+                if known.as_ref().is_some_and(|known| known.digest == Some(digest)) {
+                    return self.remember(file, Some(*stamp), Some(digest), known.and_then(|known| known.refused));
+                }
+                let offered = self.registry.prepare(file, bytes).and_then(|prepared| {
+                    // Before it is served: what a host serves is in the store, so that a restart finds it there.
+                    self.bring(file, &prepared, bytes);
+                    self.registry.serve(file, prepared)
+                });
+                (Some(*stamp), Some(digest), offered)
+            }
+            Err(_) if known.is_some() && is_missing(file) => return self.gone(file, settles),
+            Err(error) => (stamp, None, Err(unreadable(error))),
+        };
+        match offered {
+            Ok(loaded) => {
+                let again = self.remember(file, stamp, digest, None);
+                self.tell(Change::Served(loaded));
+                again
+            }
+            Err(_) if stamp.is_some_and(|stamp| stamp.is_younger_than(settles)) => true,
+            Err(error) => {
+                let is_busy = error.code == "busy";
+                let (stamp, digest) = (stamp.filter(|_| !is_busy), digest.filter(|_| !is_busy));
+                let again = self.remember(file, stamp, digest, Some(error.code.clone()));
+                let problem = self.registry.refuse(file, error);
+                self.tell(Change::Refused { problem, still: self.registry.digest(file) });
+                again
+            }
+        }
+    }
+
+    /// Notes what became of a file; whether to look at it again soon.
+    fn remember(
+        &self,
+        file: &Path,
+        stamp: Option<Stamp>,
+        digest: Option<blake3::Hash>,
+        refused: Option<String>,
+    ) -> bool {
+        let is_settled = stamp.is_none_or(|stamp| !stamp.is_younger_than(STEP));
+        let stamp = stamp.filter(|_| is_settled);
+        self.seen.lock().insert(file.to_owned(), Seen { stamp, digest, refused, gone: None });
+        !is_settled
+    }
+
+    fn tell(&self, change: Change) {
+        tracing::debug!(?change, "a module file changed");
+        // Nobody need listen.
+        let _ = self.changes.send(change);
+    }
+}
+
+fn is_missing(file: &Path) -> bool {
+    std::fs::symlink_metadata(file).is_err_and(|error| error.kind() == std::io::ErrorKind::NotFound)
+}

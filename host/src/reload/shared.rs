@@ -1,0 +1,217 @@
+//! A host among others: what it serves it brings to the store, and what is rolled out there it serves, whoever brought it.
+//!
+//! At the start a host that is alone believes its folder, for that is where its operator works. One that joins others believes them, unless
+//! it brings code that the store has never seen. A rollback holds against the file that it went back from.
+
+use std::{
+    collections::BTreeMap,
+    path::{Path, PathBuf},
+};
+
+use super::{
+    Change, Inner,
+    files::{name_of, read_whole},
+    vault::{HostServes, Rollout, Vault, Version, Why},
+};
+use crate::{
+    store::{Error, Result},
+    wasm::{LoadError, Loaded, Prepared, Problem},
+};
+
+/// Why a rollback is not done.
+#[derive(Debug, Clone, thiserror::Error)]
+pub enum Refusal {
+    /// No version that fits is kept.
+    #[error("{0}")]
+    NotKept(String),
+    /// The version does not load here.
+    #[error("{}", .0.message)]
+    NotServed(LoadError),
+    /// The store does not answer.
+    #[error(transparent)]
+    Store(#[from] Error),
+}
+
+impl Inner {
+    /// Before the files are looked at for the first time: where a file is not what is rolled out, the version that the store has serves,
+    /// and goes on if the file turns out to be broken.
+    pub(super) async fn begin_shared(&self) -> Result<()> {
+        let Some(vault) = &self.vault else { return Ok(()) };
+        let (rollouts, alone) = (vault.rollouts().await?, vault.is_alone().await?);
+        let versions = vault.versions().await?;
+        for (name, rollout) in &rollouts {
+            let Some(digest) = &rollout.digest else { continue };
+            let path = self.path_of(name);
+            let local = read_whole(&path, self.bytes_max);
+            let (is_there, found) = match &local {
+                Ok(Some((_, bytes))) => (true, Some(blake3::hash(bytes))),
+                _ => (std::fs::symlink_metadata(&path).is_ok() || self.is_unbuilt(rollout), None),
+            };
+            let found_text = found.map(|found| found.to_hex().to_string());
+            if found_text.as_ref() == Some(digest) {
+                continue;
+            }
+            if !is_there && alone {
+                vault.roll_out(name, None, Why::Deleted, (None, None)).await?;
+                continue;
+            }
+            if let Err(error) = self.serve_kept(vault, &path, digest).await? {
+                self.registry.refuse(&path, error);
+                continue;
+            }
+            let is_rolled_back = rollout.why == Why::Rollback && found_text.is_some() && rollout.from == found_text;
+            let is_known = versions.iter().any(|it| it.file == *name && Some(&it.digest) == found_text.as_ref());
+            if is_rolled_back || (is_known && !alone) {
+                let why = if is_rolled_back { "it was rolled back" } else { "the other hosts serve another" };
+                tracing::warn!(file = %path.display(), served = digest, why, "the file's version is not the one served");
+                // Until it is another.
+                let stamp = local.ok().flatten().map(|(stamp, _)| stamp);
+                self.remember(&path, stamp, found, None);
+            }
+        }
+        *self.followed.lock() = vault.rollouts().await?;
+        Ok(())
+    }
+
+    /// Whether it was built from sources that could not be built now.
+    fn is_unbuilt(&self, rollout: &Rollout) -> bool {
+        rollout.source.as_ref().is_some_and(|source| self.unbuilt.contains(source))
+    }
+
+    /// The name of the folder whose sources a file was built from.
+    fn source_of(&self, file: &Path) -> Option<String> {
+        let built = self.built.lock();
+        let (source, _) = built.iter().find(|(_, modules)| modules.contains(file))?;
+        name_of(source)
+    }
+
+    /// Keeps what a file has brought, for restarts and for the other hosts.
+    pub(super) fn bring(&self, file: &Path, prepared: &Prepared, bytes: &[u8]) {
+        let (Some(vault), Some(name)) = (&self.vault, name_of(file)) else { return };
+        let kept = vault.bring(&name, prepared.digest(), bytes, prepared.quests(), self.source_of(file));
+        // On a blocking thread: see `Reloader::look`.
+        let kept = tokio::runtime::Handle::current().block_on(kept);
+        if let Err(error) = kept {
+            tracing::warn!(file = %file.display(), %error, "the store could not keep this version: it is served from its file only");
+        }
+    }
+
+    /// A file was deleted here: nobody serves it any more.
+    pub(super) fn take_back(&self, file: &Path) {
+        let (Some(vault), Some(name)) = (&self.vault, name_of(file)) else { return };
+        let told = tokio::runtime::Handle::current().block_on(vault.roll_out(&name, None, Why::Deleted, (None, None)));
+        if let Err(error) = told {
+            tracing::warn!(file = %file.display(), %error, "the other hosts could not be told that it is gone");
+        }
+    }
+
+    /// Serves what was rolled out since the last look, and says what this host serves.
+    pub(super) async fn follow(&self) -> Result<()> {
+        let Some(vault) = &self.vault else { return Ok(()) };
+        for (name, rollout) in vault.rollouts().await? {
+            if self.followed.lock().get(&name) == Some(&rollout) {
+                continue;
+            }
+            self.follow_one(vault, &name, &rollout).await?;
+            self.followed.lock().insert(name, rollout);
+        }
+        let serves = self.serves();
+        if *self.said.lock() != serves {
+            vault.say(&serves).await?;
+            *self.said.lock() = serves;
+        }
+        Ok(())
+    }
+
+    async fn follow_one(&self, vault: &Vault, name: &str, rollout: &Rollout) -> Result<()> {
+        let path = self.path_of(name);
+        let served = self.registry.digest(&path);
+        match &rollout.digest {
+            Some(digest) if served.as_ref() == Some(digest) => {}
+            Some(digest) => match self.serve_kept(vault, &path, digest).await? {
+                Ok(loaded) => self.tell(Change::Served(loaded)),
+                Err(error) => {
+                    // What the others serve not even this host's older version may run beside: who cannot load it stands aside.
+                    self.registry.withdraw(&path);
+                    let problem = self.registry.refuse(&path, error);
+                    self.tell(Change::Refused { problem, still: None });
+                }
+            },
+            None if served.is_some() => {
+                let quests = self.registry.withdraw(&path);
+                self.tell(Change::Withdrawn { file: path, quests });
+            }
+            None => {}
+        }
+        Ok(())
+    }
+
+    /// Serves a version that the store has. The outer error is the store's.
+    async fn serve_kept(
+        &self,
+        vault: &Vault,
+        path: &Path,
+        digest: &str,
+    ) -> Result<std::result::Result<Loaded, LoadError>> {
+        let Some(bytes) = vault.bytes(digest).await? else {
+            return Ok(Err(LoadError::not_kept(digest)));
+        };
+        let (registry, path) = (self.registry.clone(), path.to_owned());
+        tokio::task::spawn_blocking(move || registry.load(&path, &bytes))
+            .await
+            .map_err(|error| Error::Unusable(format!("loading panicked: {error}")))
+    }
+
+    /// Goes back to an earlier version of the file that defines `quest`: to the one named, or to the one before.
+    pub(super) async fn roll_back(&self, quest: &str, to: Option<&str>) -> std::result::Result<Version, Refusal> {
+        let Some(vault) = &self.vault else { return Err(Refusal::NotKept("this host keeps no versions".to_owned())) };
+        let target = self.version_before(vault, quest, to).await?;
+        let path = self.path_of(&target.file);
+        let from = self.registry.digest(&path);
+        self.serve_kept(vault, &path, &target.digest).await?.map_err(Refusal::NotServed)?;
+        vault.roll_out(&target.file, Some(&target.digest), Why::Rollback, (from, None)).await?;
+        self.follow().await?;
+        Ok(target)
+    }
+
+    /// The version that a rollback of `quest` would go to.
+    pub(super) async fn version_before(
+        &self,
+        vault: &Vault,
+        quest: &str,
+        to: Option<&str>,
+    ) -> std::result::Result<Version, Refusal> {
+        let versions = vault.versions().await?;
+        let file = self.registry.file_of(quest);
+        let name = file.as_deref().and_then(name_of);
+        let served = file.as_deref().and_then(|file| self.registry.digest(file));
+        let mut own = versions
+            .into_iter()
+            .filter(|it| it.quests.contains_key(quest) && name.as_ref().is_none_or(|name| *name == it.file));
+        let found = match to {
+            Some(to) if to.len() >= 4 => own.find(|it| it.digest.starts_with(to)),
+            Some(_) => None,
+            None => own.find(|it| Some(&it.digest) != served.as_ref()),
+        };
+        found.ok_or_else(|| {
+            Refusal::NotKept(match to {
+                Some(to) => format!("no version {to:?} of the quest {quest:?} is kept"),
+                None => format!("no other version of the quest {quest:?} is kept"),
+            })
+        })
+    }
+
+    fn serves(&self) -> HostServes {
+        let named = |(file, text): (PathBuf, String)| Some((name_of(&file)?, text));
+        let modules = self.registry.modules().into_iter().map(|module| (module.file, module.digest));
+        let problems = self.registry.problems().into_iter().map(|Problem { file, code, .. }| (file, code));
+        HostServes { modules: modules.filter_map(named).collect(), problems: problems.filter_map(named).collect() }
+    }
+
+    /// Where a file of that name lies on this host, or would.
+    fn path_of(&self, name: &str) -> PathBuf {
+        let built: BTreeMap<PathBuf, _> = self.built.lock().clone();
+        let mut elsewhere = built.into_values().flatten();
+        elsewhere.find(|file| name_of(file).as_deref() == Some(name)).unwrap_or_else(|| self.folder.join(name))
+    }
+}
