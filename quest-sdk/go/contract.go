@@ -1,8 +1,10 @@
 package quest
 
 import (
+	"bytes"
 	"fmt"
 	"reflect"
+	"strings"
 	"time"
 
 	"questhost/quest/internal/bindings/quest_host_clock"
@@ -18,6 +20,7 @@ import (
 	"questhost/quest/internal/bindings/quest_host_timers"
 	"questhost/quest/internal/bindings/quest_host_types"
 	"questhost/quest/internal/bindings/quest_host_variables"
+	"questhost/quest/internal/wit/runtime"
 	wit "questhost/quest/internal/wit/types"
 )
 
@@ -37,7 +40,28 @@ func Fail(code, message string) error { return &Error{code, message} }
 // Transient makes an error after which the action is tried again later.
 func Transient(message string) error { return &Error{"transient", message} }
 
-func refused(error quest_host_types.Error) error { return &Error{error.Code, error.Message} }
+// What the host gives lies in its own memory (internal/wit/runtime) until the next call: each function here copies it.
+
+func text(given string) string {
+	defer runtime.Reset()
+	return strings.Clone(given)
+}
+
+func texts(given []string) []string {
+	defer runtime.Reset()
+	copies := make([]string, len(given))
+	for i, each := range given {
+		copies[i] = strings.Clone(each)
+	}
+	return copies
+}
+
+func optional(given wit.Option[string]) (string, bool) { return text(given.SomeOr("")), given.IsSome() }
+
+func refused(error quest_host_types.Error) error {
+	defer runtime.Reset()
+	return &Error{strings.Clone(error.Code), strings.Clone(error.Message)}
+}
 
 func done(result wit.Result[wit.Unit, quest_host_types.Error]) error {
 	if result.IsErr() {
@@ -59,7 +83,6 @@ func with(value any, give func(quest_host_types.Value) wit.Result[wit.Unit, ques
 	if err != nil {
 		return err
 	}
-	collect()
 	return done(give(lowered))
 }
 
@@ -76,18 +99,20 @@ func into(value quest_host_types.Value, to any, where string) error {
 	if target.Kind() != reflect.Pointer || target.IsNil() {
 		return Fail("wrong-type", fmt.Sprintf("%s is put where a pointer points to, and a %T is none", where, to))
 	}
-	return assign(target.Elem(), lift(value), where)
+	lifted := lift(value)
+	runtime.Reset()
+	return assign(target.Elem(), lifted, where)
 }
 
 // The event in hand.
 
-func QuestName() string     { return quest_host_current.Quest() }
-func ActionName() string    { return quest_host_current.Action() }
-func Context() string       { return quest_host_current.Context() }
-func Instance() string      { return quest_host_current.Instance() }
-func EventName() string     { return quest_host_current.EventName() }
-func EventID() string       { return quest_host_current.EventId() }
-func Cause() string         { return quest_host_current.Cause() }
+func QuestName() string     { return text(quest_host_current.Quest()) }
+func ActionName() string    { return text(quest_host_current.Action()) }
+func Context() string       { return text(quest_host_current.Context()) }
+func Instance() string      { return text(quest_host_current.Instance()) }
+func EventName() string     { return text(quest_host_current.EventName()) }
+func EventID() string       { return text(quest_host_current.EventId()) }
+func Cause() string         { return text(quest_host_current.Cause()) }
 func AcceptedAt() time.Time { return time.UnixMilli(int64(quest_host_current.AcceptedAt())).UTC() }
 func ProcessedAt() time.Time {
 	return time.UnixMilli(int64(quest_host_current.ProcessedAt())).UTC()
@@ -114,7 +139,7 @@ func Set(name string, value any) error {
 	})
 }
 func Remove(name string) (bool, error) { return whether(quest_host_variables.Remove(name)) }
-func Names() []string                  { return quest_host_variables.Names() }
+func Names() []string                  { return texts(quest_host_variables.Names()) }
 
 // Timers. A time is a moment, whatever its zone.
 
@@ -143,7 +168,7 @@ func TimerEvery(name, schedule, action string, payload any) error {
 	})
 }
 func TimerCancel(name string) (bool, error) { return whether(quest_host_timers.Cancel(name)) }
-func TimerNames() []string                  { return quest_host_timers.Names() }
+func TimerNames() []string                  { return texts(quest_host_timers.Names()) }
 func TimerDue(name string) (time.Time, bool) {
 	due := quest_host_timers.Due(name)
 	if due.IsNone() {
@@ -155,8 +180,7 @@ func TimerPayload(name string, to any) (bool, error) {
 	return found(quest_host_timers.Payload(name), to, "the payload of the timer "+name)
 }
 func TimerSchedule(name string) (string, bool) {
-	schedule := quest_host_timers.Schedule(name)
-	return schedule.SomeOr(""), schedule.IsSome()
+	return optional(quest_host_timers.Schedule(name))
 }
 
 // Patterns: docs/patterns.md.
@@ -167,18 +191,18 @@ func PatternStart(name string, spec any) error {
 	})
 }
 func PatternCancel(name string) (bool, error) { return whether(quest_host_patterns.Cancel(name)) }
-func PatternNames() []string                  { return quest_host_patterns.Names() }
+func PatternNames() []string                  { return texts(quest_host_patterns.Names()) }
 func PatternState(name string, to any) (bool, error) {
 	return found(quest_host_patterns.State(name), to, "the state of the pattern "+name)
 }
 
 // The wall clock of the context.
 
-func Zone() string              { return quest_host_clock.Zone() }
+func Zone() string              { return text(quest_host_clock.Zone()) }
 func SetZone(zone string) error { return done(quest_host_clock.SetZone(zone)) }
 
 // Local tells a time as the context's wall clock shows it: "2026-03-28T09:00:00.000+01:00[Europe/Berlin]".
-func Local(at time.Time) string { return quest_host_clock.Local(millis(at)) }
+func Local(at time.Time) string { return text(quest_host_clock.Local(millis(at))) }
 
 // Instant tells when the context's wall clock shows a civil time, such as "2026-03-28 09:00".
 func Instant(civil string) (time.Time, error) {
@@ -208,7 +232,7 @@ func Broadcast(event string, payload any) error {
 }
 func AddQuest(quest, context string) error    { return done(quest_host_quests.Add(quest, context)) }
 func RemoveQuest(quest, context string) error { return done(quest_host_quests.Remove(quest, context)) }
-func ActiveQuests() []string                  { return quest_host_quests.Active() }
+func ActiveQuests() []string                  { return texts(quest_host_quests.Active()) }
 func Publish(topic string, payload any) error {
 	return with(payload, func(v quest_host_types.Value) wit.Result[wit.Unit, quest_host_types.Error] {
 		return quest_host_messages.Publish(topic, v)
@@ -220,8 +244,7 @@ func Reply(answer any) error { return with(answer, quest_host_reply.Set) }
 
 // Config is a setting that the operator gave.
 func Config(name string) (string, bool) {
-	setting := quest_host_config.Get(name)
-	return setting.SomeOr(""), setting.IsSome()
+	return optional(quest_host_config.Get(name))
 }
 
 // Lines for people. What is printed (`fmt.Println`, `log.Print`) goes to the same log.
@@ -240,4 +263,7 @@ func write(level quest_host_log.Level, what []any) {
 
 func RandomBelow(bound uint32) uint32 { return quest_host_random.Below(bound) }
 func RandomUnit() float64             { return quest_host_random.Unit() }
-func RandomBytes(count uint32) []byte { return quest_host_random.Bytes(count) }
+func RandomBytes(count uint32) []byte {
+	defer runtime.Reset()
+	return bytes.Clone(quest_host_random.Bytes(count))
+}

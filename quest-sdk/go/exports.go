@@ -3,8 +3,6 @@ package quest
 import (
 	"runtime"
 	"unsafe"
-
-	wit "questhost/quest/internal/wit/runtime"
 )
 
 // What the host asks of a module (interface `guest`). Pointers of the host have 32 bits, those of Go in wasm 64.
@@ -38,21 +36,15 @@ func exportInit() uintptr { return answer(ended(func() error { return perform("i
 
 //go:wasmexport quest:host/guest@0.1.0#perform
 func exportPerform(at uintptr, size uint32) uintptr {
-	action := unsafe.String((*byte)(unsafe.Pointer(at)), size)
+	action := text(unsafe.String((*byte)(unsafe.Pointer(at)), size))
 	return answer(ended(func() error { return perform(action) }))
 }
 
 //go:wasmexport cabi_post_quest:host/guest@0.1.0#define
-func exportDefineEnd(uintptr) { end() }
+func exportDefineEnd(uintptr) { pinned.Unpin() }
 
 //go:wasmexport cabi_post_quest:host/guest@0.1.0#init
-func exportInitEnd(uintptr) { end() }
+func exportInitEnd(uintptr) { pinned.Unpin() }
 
 //go:wasmexport cabi_post_quest:host/guest@0.1.0#perform
-func exportPerformEnd(uintptr) { end() }
-
-// What the host gave and was given is the collector's again.
-func end() {
-	pinned.Unpin()
-	wit.Unpin()
-}
+func exportPerformEnd(uintptr) { pinned.Unpin() }

@@ -1,15 +1,17 @@
 package quest
 
 import (
+	"bytes"
 	"encoding/binary"
 	"fmt"
 	"math"
 	"reflect"
+	"strings"
 
 	"questhost/quest/internal/bindings/quest_host_types"
 )
 
-// lift gives a value of the contract as Go has one of no type: nil, bool, int64, float64, string, []byte, []any, map[string]any (or
+// lift copies a value of the contract as one of no type of Go: nil, bool, int64, float64, string, []byte, []any, map[string]any (or
 // map[any]any, where keys are not all text).
 func lift(value quest_host_types.Value) any {
 	switch value.Tag() {
@@ -20,9 +22,9 @@ func lift(value quest_host_types.Value) any {
 	case quest_host_types.Value_Number:
 		return value.Number()
 	case quest_host_types.Value_Text:
-		return value.Text()
+		return strings.Clone(value.Text())
 	case quest_host_types.Value_Binary:
-		return value.Binary()
+		return bytes.Clone(value.Binary())
 	case quest_host_types.Value_Structure:
 		given := &reader{data: value.Structure()}
 		return given.next()
@@ -63,7 +65,7 @@ func (r *reader) next() any {
 	case 0xc2, 0xc3:
 		return tag == 0xc3
 	case 0xc4, 0xc5, 0xc6:
-		return r.take(int(r.unsigned(1 << (tag - 0xc4))))
+		return bytes.Clone(r.take(int(r.unsigned(1 << (tag - 0xc4)))))
 	case 0xca:
 		return float64(math.Float32frombits(uint32(r.unsigned(4))))
 	case 0xcb:

@@ -20,7 +20,6 @@ import (
 	"slices"
 	"strings"
 
-	"questhost/quest/internal/bindings/quest_host_current"
 	"questhost/quest/internal/bindings/quest_host_definition"
 	"questhost/quest/internal/bindings/quest_host_types"
 	"questhost/quest/internal/bindings/quest_host_variables"
@@ -212,7 +211,7 @@ func (q *declared) define() error {
 }
 
 func perform(name string) error {
-	of := quest_host_current.Quest()
+	of := QuestName()
 	at := slices.IndexFunc(quests, func(quest *declared) bool { return quest.name == of })
 	if at < 0 {
 		return Fail("unknown-action", "there is no quest "+of+" in this module")
@@ -307,8 +306,6 @@ func ended(what func() error) (failure *Error) {
 			Err("panic: " + fmt.Sprint(thrown) + "\n" + ours(debug.Stack()))
 		}
 	}()
-	// A kept instance has what the action before left.
-	collect()
 	err := what()
 	if err == nil {
 		return nil

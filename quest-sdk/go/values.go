@@ -51,7 +51,9 @@ func inner(of reflect.Value) reflect.Value {
 	return of
 }
 
-func invalid(format string, args ...any) error { return Fail("invalid-value", fmt.Sprintf(format, args...)) }
+func invalid(format string, args ...any) error {
+	return Fail("invalid-value", fmt.Sprintf(format, args...))
+}
 
 func signed(value uint64) (int64, error) {
 	if value > math.MaxInt64 {

@@ -87,7 +87,9 @@ var calls = map[string]func(c call) (any, error){
 		return gives(quest.Instance() != "" && quest.EventID() != "" && !quest.ProcessedAt().Before(quest.AcceptedAt()) &&
 			time.Now().Equal(quest.AcceptedAt()))
 	},
-	"current.field":       func(c call) (any, error) { return put(func(to any) (bool, error) { return quest.Field(c.text(1), to) }) },
+	"current.field": func(c call) (any, error) {
+		return put(func(to any) (bool, error) { return quest.Field(c.text(1), to) })
+	},
 	"variables.get":       func(c call) (any, error) { return put(func(to any) (bool, error) { return quest.Get(c.text(1), to) }) },
 	"variables.set":       func(c call) (any, error) { return does(quest.Set(c.text(1), c.value(2))) },
 	"variables.remove":    func(c call) (any, error) { return whether(quest.Remove(c.text(1))) },
@@ -215,9 +217,9 @@ func (*Conformance) Ask(all []call) ([]any, error)   { return each(all, true) }
 func (*Conformance) Note(payload any) error {
 	return quest.Publish("noted", noted{quest.EventName(), quest.Cause(), payload, quest.Missed()})
 }
-func (*Conformance) Init() error              { return quest.Publish("init", nil) }
-func (*Conformance) Dealloc() error           { return quest.Publish("gone", nil) }
-func (*Conformance) Upgrade(from int) error   { return quest.Publish("upgraded", from) }
+func (*Conformance) Init() error            { return quest.Publish("init", nil) }
+func (*Conformance) Dealloc() error         { return quest.Publish("gone", nil) }
+func (*Conformance) Upgrade(from int) error { return quest.Publish("upgraded", from) }
 
 func init() {
 	one := quest.New[Conformance]("conformance").Describe("does what it is told").Version(2).AddOn("begin").

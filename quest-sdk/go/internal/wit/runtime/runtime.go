@@ -1,140 +1,83 @@
+// Package runtime is what the bindings ask for when memory crosses the border. It stands in the place of the package of that name in the
+// crate `wit-bindgen-go`, whose `cabi_realloc` takes memory of Go's: there the collector may begin, which asks for the time, and a module
+// that is being handed something may ask for nothing. Here the host writes into memory that the collector does not know, so it may run
+// whenever it likes. What lies there is copied (questhost/quest does so) before Reset.
 package runtime
 
 import (
-	"fmt"
 	"runtime"
 	"unsafe"
 )
 
-type Handle struct {
-	value int32
-}
-
-func (h *Handle) Use() int32 {
-	if h.value == 0 {
-		panic("nil handle")
-	}
-	return h.value
-}
-
-func (h *Handle) Take() int32 {
-	if h.value == 0 {
-		panic("nil handle")
-	}
-	value := h.value
-	h.value = 0
-	return value
-}
-
-func (h *Handle) Set(value int32) {
-	if value == 0 {
-		panic("nil handle")
-	}
-	if h.value != 0 {
-		panic("handle already set")
-	}
-	h.value = value
-}
-
-func (h *Handle) TakeOrNil() int32 {
-	value := h.value
-	h.value = 0
-	return value
-}
-
-func MakeHandle(value int32) *Handle {
-	if value == 0 {
-		panic("nil handle")
-	}
-	return &Handle{value}
-}
-
+// Allocate gives memory of Go's for what a function of the host returns.
 func Allocate(pinner *runtime.Pinner, size, align uintptr) unsafe.Pointer {
-	pointer := allocateRaw(size, align)
-	pinner.Pin(pointer)
-	return pointer
+	// The bindings ask for few bytes, aligned to at most 8.
+	at := unsafe.Pointer(unsafe.SliceData(make([]uint64, (size+7)/8)))
+	pinner.Pin(at)
+	return at
 }
 
-func allocateRaw(size, align uintptr) unsafe.Pointer {
-	if size == 0 {
-		return nil
-	}
-
-	if size%align != 0 {
-		panic(fmt.Sprintf("size %v is not compatible with alignment %v", size, align))
-	}
-
-	switch align {
-	case 1:
-		return unsafe.Pointer(unsafe.SliceData(make([]uint8, size)))
-	case 2:
-		return unsafe.Pointer(unsafe.SliceData(make([]uint16, size/align)))
-	case 4:
-		return unsafe.Pointer(unsafe.SliceData(make([]uint32, size/align)))
-	case 8:
-		return unsafe.Pointer(unsafe.SliceData(make([]uint64, size/align)))
-	default:
-		panic(fmt.Sprintf("unsupported alignment: %v", align))
-	}
-}
-
-// NB: `cabi_realloc` may be called before the Go runtime has been initialized,
-// in which case we need to use `runtime.sbrk` to do allocations.  The following
-// is an abbreviation of [Till's
-// efforts](https://github.com/bytecodealliance/go-modules/pull/367).
+// Unpin is called by the bindings of exports.
+func Unpin() {}
 
 //go:linkname sbrk runtime.sbrk
 func sbrk(n uintptr) unsafe.Pointer
 
-//nolint:unused
-var useGCAllocations = false
+// What the host writes into. Each chunk is at least twice as large as the one before it, so there are never many.
+var (
+	chunks [32]struct{ at, size, used uintptr }
+	count  int
+	// Before this package's turn comes the host and the WASI adapter lay down what stays.
+	isReady bool
+)
 
-func init() {
-	useGCAllocations = true
+func init() { isReady = true }
+
+// What `sbrk` rounds up to anyway.
+const chunkMin = 64 << 10
+
+// Reset makes the memory free for the next.
+func Reset() {
+	for i := range count {
+		chunks[i].used = 0
+	}
 }
 
-//nolint:unused
-func offset(ptr, align uintptr) uintptr {
-	newptr := (ptr + align - 1) &^ (align - 1)
-	return newptr - ptr
-}
+func aligned(at, align uintptr) uintptr { return (at + align - 1) &^ (align - 1) }
 
-var pinner = runtime.Pinner{}
-
-func Unpin() {
-	pinner.Unpin()
-}
-
-//nolint:unused
-//go:wasmimport wasi_snapshot_preview1 adapter_monotonic_clock_set_paused
-func adapterMonotonicClockSetPaused(paused bool)
-
-//nolint:unused
+// Nothing here may take memory of Go's.
+//
 //go:wasmexport cabi_realloc
-func cabiRealloc(oldPointer unsafe.Pointer, oldSize, align, newSize uintptr) unsafe.Pointer {
-	if oldPointer != nil || oldSize != 0 {
-		panic("todo")
+func cabiRealloc(before unsafe.Pointer, sizeBefore, align, size uintptr) unsafe.Pointer {
+	at := take(align, size)
+	if sizeBefore > 0 {
+		copy(unsafe.Slice((*byte)(at), size), unsafe.Slice((*byte)(before), sizeBefore))
 	}
+	return at
+}
 
-	if useGCAllocations {
-		// Here we call `adapter_monotonic_clock_set_paused` before and
-		// after allocating since the Go garbage collector calls
-		// `clock_time_get` to measure time spent in various stages of
-		// GC, but calls to imports from `cabi_realloc` are forbidden by
-		// the component model, so we must tell the
-		// `wasi_snapshot_preview1` adapter to use a cached value
-		// instead of calling `monotonic_clock::now`.
-		//
-		// See https://github.com/bytecodealliance/wasmtime/pull/13563
-		// for more details.
-		adapterMonotonicClockSetPaused(true)
-		pointer := Allocate(&pinner, newSize, align)
-		adapterMonotonicClockSetPaused(false)
-		return pointer
-	} else {
-		alignedSize := newSize + offset(newSize, align)
-		unaligned := sbrk(alignedSize)
-		off := offset(uintptr(unaligned), align)
-		return unsafe.Add(unaligned, off)
+func take(align, size uintptr) unsafe.Pointer {
+	if !isReady {
+		return unsafe.Pointer(aligned(uintptr(sbrk(size+align)), align))
 	}
+	for i := range count {
+		chunk := &chunks[i]
+		if from := aligned(chunk.at+chunk.used, align); from+size <= chunk.at+chunk.size {
+			chunk.used = from + size - chunk.at
+			return unsafe.Pointer(from)
+		}
+	}
+	room := max(chunkMin, aligned(size+align, 8))
+	if count > 0 {
+		room = max(room, 2*chunks[count-1].size)
+	}
+	made := uintptr(sbrk(room))
+	if made == 0 || count == len(chunks) {
+		panic("there is no memory for what the host hands over")
+	}
+	chunks[count].at, chunks[count].size = made, room
+	from := aligned(made, align)
+	chunks[count].used = from + size - made
+	count++
+	return unsafe.Pointer(from)
 }
