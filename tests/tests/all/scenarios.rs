@@ -25,6 +25,8 @@ fn examples() -> Vec<(&'static str, PathBuf)> {
         ("alerts", guest("quest-alerts")),
         ("hello-c", hello_c()),
         ("loyalty", root().join("quests/loyalty/loyalty.rb")),
+        ("trial", root().join("quests/trial/trial.ts")),
+        ("daily-gift", root().join("quests/daily-gift/gift.lua")),
         ("onboarding", guest("quest-onboarding")),
         ("original", root().join("quests/original/my_example_quest.rb")),
         ("reminders", guest("quest-reminders")),

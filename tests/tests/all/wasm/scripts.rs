@@ -229,3 +229,32 @@ fn what_fails_while_it_runs_has_its_line_too() {
         }
     }
 }
+
+/// Every quest that the documentation shows in a script's language is one.
+#[test]
+fn what_the_documentation_shows_is_served() {
+    let runtime = runtime();
+    let pages = ["README.md", "docs/time.md", "docs/languages/javascript.md", "docs/languages/lua.md", "docs/languages/ruby.md"];
+    let mut shown = 0;
+    for page in pages {
+        let text = std::fs::read_to_string(root().join(page)).unwrap();
+        for block in text.split("```").skip(1).step_by(2) {
+            let (language, script) = block.split_once('\n').unwrap();
+            let extension = match language {
+                "js" => "js",
+                "ts" => "ts",
+                "lua" => "lua",
+                "ruby" => "rb",
+                _ => continue,
+            };
+            let begins = ["quest(", "quest \"", "quest :"];
+            if !script.lines().any(|line| begins.iter().any(|begin| line.starts_with(begin))) {
+                continue;
+            }
+            let loaded = runtime.load_script(Path::new(&format!("shown.{extension}")), script.as_bytes());
+            assert!(loaded.is_ok(), "{page}: {}: {script}", loaded.err().unwrap());
+            shown += 1;
+        }
+    }
+    assert!(shown >= 6, "{shown}");
+}
