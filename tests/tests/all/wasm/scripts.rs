@@ -234,7 +234,13 @@ fn what_fails_while_it_runs_has_its_line_too() {
 #[test]
 fn what_the_documentation_shows_is_served() {
     let runtime = runtime();
-    let pages = ["README.md", "docs/time.md", "docs/languages/javascript.md", "docs/languages/lua.md", "docs/languages/ruby.md"];
+    let pages = [
+        "README.md",
+        "docs/time.md",
+        "docs/languages/javascript.md",
+        "docs/languages/lua.md",
+        "docs/languages/ruby.md",
+    ];
     let mut shown = 0;
     for page in pages {
         let text = std::fs::read_to_string(root().join(page)).unwrap();
