@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Runs every test. Installs what is missing first: the pinned Rust with its wasm targets, redis-server, curl, and the C quest's compiler.
+# Runs every test. Installs what is missing first: the pinned Rust with its wasm targets, redis-server, curl, the compilers of other languages.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -30,3 +30,9 @@ fi
 
 say "the tests (a first build takes about ten minutes: a whole wasm compiler is in it)"
 cargo test --workspace --locked "$@"
+
+# With arguments some tests are meant, not all.
+if [ $# -eq 0 ]; then
+  say "quests in languages with compilers of their own"
+  bash tests/languages.sh
+fi

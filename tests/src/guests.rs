@@ -48,6 +48,20 @@ pub fn hello_c() -> PathBuf {
     BUILT.get_or_init(build).clone()
 }
 
+/// The conformance quest in C, built with the same tools.
+///
+/// # Panics
+/// When it cannot be built: then nothing is known about it.
+pub fn conformance_c() -> PathBuf {
+    let tools = root().join("quests/hello-c/target/tools/bin");
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    let path = std::env::join_paths(std::iter::once(tools).chain(std::env::split_paths(&path))).expect("a path");
+    let script = root().join("tests/conformance/c/build.sh");
+    let output = Command::new("bash").arg(script).env("PATH", path).output().expect("bash runs");
+    assert!(output.status.success(), "the conformance quest in C: {}", String::from_utf8_lossy(&output.stderr));
+    PathBuf::from(String::from_utf8(output.stdout).expect("a path").trim())
+}
+
 /// Where cargo puts the components that the tests build.
 pub fn guests_target() -> PathBuf {
     target_dir().join("guests")

@@ -1,5 +1,6 @@
 """Quests as classes: what they declare, and how an action becomes a call of a method. What the host asks of a module is in app.py."""
 
+import annotationlib
 import copy
 import inspect
 
@@ -90,7 +91,7 @@ class Quest:
         cls._add_on = _names(add_on)
         # Not an inherited one.
         cls._description = description or (inspect.cleandoc(cls.__dict__["__doc__"]).split("\n\n")[0].replace("\n", " ") if cls.__dict__.get("__doc__") else None)
-        cls._variables = [each for base in reversed(cls.__mro__) for each in base.__dict__.get("__annotations__", {}) if not each.startswith("_")]
+        cls._variables = [each for base in reversed(cls.__mro__) for each in _annotated(base) if not each.startswith("_")]
         cls._actions, cls._queries, cls._methods = {}, {}, {}
         for attribute in dir(cls):
             method = getattr(cls, attribute)
@@ -114,6 +115,11 @@ class Quest:
         if not name.startswith("_") and name not in self._variables:
             raise AttributeError(f"quest {self._name} declares no variable {name}: write `{name}: {type(value).__name__} = …` in its class, or begin the name with _ if it is for this action only")
         super().__setattr__(name, value)
+
+
+def _annotated(cls):
+    # What an annotation means is nobody's business here, so names in it need not exist.
+    return annotationlib.get_annotations(cls, format=annotationlib.Format.FORWARDREF)
 
 
 def _loaded(instance):

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use quest_host_tests::{
-    guests::{guest, root},
+    guests::{conformance_c, guest, root},
     process::Setup,
 };
 
@@ -22,6 +22,12 @@ fn passes(module: &Path) {
 #[test]
 fn rust() {
     passes(&guest("conformance-rust"));
+}
+
+// Zig, Go and Python: tests/languages.sh, as their compilers are large.
+#[test]
+fn c() {
+    passes(&conformance_c());
 }
 
 #[test]

@@ -1,0 +1,3 @@
+module questhost/quest
+
+go 1.27
