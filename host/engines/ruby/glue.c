@@ -55,6 +55,15 @@ void engine_tick(mrb_state *mrb) {
   if (line > 0) quest_host_script_position((uint32_t)line);
 }
 
+// The linker's: where the stack ends, which grows towards it.
+extern char __stack_low;
+
+bool engine_stack_is_below(unsigned bytes) {
+  uintptr_t at;
+  __asm__("global.get __stack_pointer\n local.set %0" : "=r"(at));
+  return at - (uintptr_t)&__stack_low < bytes;
+}
+
 // ── What the prelude is given.
 
 static mrb_value text_of(mrb_state *mrb, item_t item) { return mrb_str_new(mrb, item.at, (mrb_int)item.len); }

@@ -2,6 +2,7 @@
 #ifndef LIBRARY_H
 #define LIBRARY_H
 #include <mruby.h>
+#include <stdbool.h>
 
 typedef struct {
   const char *name;
@@ -22,4 +23,10 @@ void engine_tick(mrb_state *mrb);
 
 // Called by the interpreter when an exception is rescued.
 void engine_rescued(mrb_state *mrb, mrb_value exception);
+// Whether less than this is left of the stack, which has 256 KiB.
+bool engine_stack_is_below(unsigned bytes);
+
+// What calls leave of it. For each byte of this stack they take up to 4.6 bytes of the host's (measured: `to_s` that calls itself), which has
+// 512 KiB: so what has no end is an exception with a line before the host ends it without one.
+#define ENGINE_STACK_RESERVE 160000
 #endif

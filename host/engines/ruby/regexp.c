@@ -9,7 +9,7 @@
 #include "libregexp.h"
 #include "library.h"
 
-bool lre_check_stack_overflow(void *opaque, size_t size) { return false; }
+bool lre_check_stack_overflow(void *opaque, size_t size) { return engine_stack_is_below((unsigned)size + 32768); }
 
 void *lre_realloc(void *opaque, void *at, size_t size) {
   if (size > 0) return realloc(at, size);

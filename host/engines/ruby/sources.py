@@ -111,7 +111,8 @@ def write_library(mrbc, gems_in_c):
 
 
 def patch_vm():
-    """One count more an instruction, so that the engine can tell where a script is that does not end; and what is rescued is `$!`."""
+    """One count more an instruction, so that the engine can tell where a script is that does not end; what is rescued is `$!`; and calls of
+    C in each other end while there is stack."""
     with open(mruby + "/src/vm.c") as source:
         text = source.read()
     changes = [
@@ -119,6 +120,9 @@ def patch_vm():
          "#define CODE_FETCH_HOOK(mrb, irep, pc, regs) if (--engine_instructions <= 0) engine_tick(mrb);\n"),
         ("        case MRB_TT_EXCEPTION:\n          exc = mrb_obj_value(mrb->exc);\n",
          "        case MRB_TT_EXCEPTION:\n          exc = mrb_obj_value(mrb->exc);\n          engine_rescued(mrb, exc);\n"),
+        ("  struct mrb_context *c = mrb->c;\n  mrb_callinfo *ci = c->ci;\n\n  if (ci + 1 == c->ciend) {\n",
+         "  struct mrb_context *c = mrb->c;\n  mrb_callinfo *ci = c->ci;\n\n"
+         "  if (engine_stack_is_below(ENGINE_STACK_RESERVE)) mrb_exc_raise(mrb, mrb_obj_value(mrb->stack_err));\n  if (ci + 1 == c->ciend) {\n"),
     ]
     for known, changed in changes:
         if text.count(known) != 1:

@@ -41,5 +41,12 @@ quest :odd do
   action(:global) { $seen = ($seen || 0) + 1; reply $seen }
   action(:reserved) { variables["event"] = "mine"; reply variables["event"] }
   action(:reserved_again) { reply [variables["event"], @event["payload"]] }
+  action(:through_text) { Endless.new.to_s }
+  action(:rescued) { begin; Endless.new.to_s; rescue SystemStackError; reply [word, "é".length]; end }
+  action(:shown) { a = []; 100_000.times { a = [a] }; a.inspect }
+  action(:parentheses) { Regexp.new("(?:" * 9000 + ")" * 9000) }
 end
 after_all = "last"
+class Endless
+  def to_s; "a" + "#{self}"; end
+end
