@@ -106,6 +106,7 @@ build_ruby() {
     -DMRB_CALL_LEVEL_MAX=8192 -I"$made" -I"$mruby/include" -I"$mruby/src" -I"$mruby/mrbgems/mruby-compiler/core")
   for gem in "$mruby"/mrbgems/*/include; do options+=(-I"$gem"); done
   rm -rf "$made"
+  mkdir -p "$cache/work"
   MRUBY_FLAGS="${options[*]} -D_WASI_EMULATED_PROCESS_CLOCKS" python3 "$here/ruby/sources.py" "$mruby" "$made" >"$made.sources"
   mapfile -t files <"$made.sources"
   link ruby 262144 -w -std=gnu17 -fno-strict-aliasing -D_GNU_SOURCE -D_WASI_EMULATED_PROCESS_CLOCKS "${options[@]}" -I"$here/ruby" -I"$regexp" \

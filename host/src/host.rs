@@ -95,7 +95,7 @@ impl Host {
         let id = format!("{:08x}{:08x}", std::process::id(), fastrand::u32(..));
         let vault = Vault::new(Arc::clone(&store), id.clone(), settings.versions_kept);
         let bytes_max = settings.wasm.module_bytes_max;
-        let reloader = Reloader::new(Arc::clone(&registry), &settings.quests, sources, bytes_max, Some(vault));
+        let reloader = Reloader::new(Arc::clone(&registry), sources, bytes_max, Some(vault));
         let (loaded, problems) = reloader.begin().await?;
         let config: crate::dispatcher::QuestConfig =
             settings.config.iter().map(|(quest, values)| (quest.clone(), Arc::new(values.clone()))).collect();

@@ -48,6 +48,7 @@ module Q
   @said = []
   WORDS = %w[action query every pattern describe version add_on]
   TOP = %w[quest add_quest_to_context remove_quest_from_context call_quest]
+  FRAMES = 100
   NAMED = {"event_name" => "current.event-name", "event_context" => "current.context"}
   # @event["amount"], @event[:amount], and what the original's events had
   EVENT = proc do |event, key|
@@ -124,7 +125,8 @@ module Q
 
     # [code, message, what to log]
     def told(error)
-      frames = (error.backtrace || []).reject { |frame| frame.start_with?("(unknown)") }
+      # Of endless recursion the newest calls say enough.
+      frames = (error.backtrace || []).first(FRAMES).reject { |frame| frame.start_with?("(unknown)") }
       place = error.is_a?(Failure) && error.place || place_of(frames[0])
       place += ": " unless place.empty?
       message = error.message.to_s

@@ -11,7 +11,7 @@ use super::{Outcome, SettingFlags, build, messages::tail_line, print::Printer, r
 use crate::{
     api::view,
     host::Host,
-    reload::{Change, Sources, modules_in},
+    reload::{Change, Sources},
     wasm::{Loaded, Problem},
 };
 
@@ -37,20 +37,26 @@ pub(crate) async fn run(args: Args, printer: &Printer) -> Outcome {
     let _ = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_ansi(ansi()).try_init();
     let mut interrupt = signal(SignalKind::interrupt())?;
     let mut terminate = signal(SignalKind::terminate())?;
-    let files = modules_in(&settings.quests)?;
     let built = match settings.build && !args.no_build {
         true => build::build(&settings.quests, printer)?,
         false => build::Built::default(),
     };
-    let sources = Sources { files, built: built.modules, left_out: built.left_out };
+    let sources = Sources {
+        folder: Some(settings.quests.clone()),
+        files: Vec::new(),
+        built: built.modules,
+        left_out: built.left_out,
+    };
     let mut host = Host::start_from(&settings, &sources).await?;
     greet(&host, printer);
     let reloader = host.reloader.clone();
     let mut follow = pin!(async {
-        match args.watch {
-            true => rebuild::follow(&settings.quests, reloader, *printer).await,
-            false => std::future::pending().await,
+        if args.watch
+            && let Err(error) = rebuild::follow(&settings.quests, reloader, *printer).await
+        {
+            printer.warn(&format!("sources are not followed any more: {error:#}"));
         }
+        std::future::pending::<()>().await;
     });
     let mut happenings = host.service.tail();
     let mut changes = host.reloader.changes();
@@ -59,7 +65,7 @@ pub(crate) async fn run(args: Args, printer: &Printer) -> Outcome {
         tokio::select! {
             _ = interrupt.recv() => break,
             _ = terminate.recv() => break,
-            ended = &mut follow => return ended,
+            () = &mut follow => {}
             error = host.failed() => {
                 host.drain().await;
                 return Err(error);

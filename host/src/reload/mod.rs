@@ -73,7 +73,9 @@ pub enum Change {
 /// What a host serves from.
 #[derive(Debug, Clone, Default)]
 pub struct Sources {
-    /// Module files.
+    /// The folder whose modules are served, whatever comes and goes there; none: only these files.
+    pub folder: Option<PathBuf>,
+    /// Module files elsewhere, or that must be there.
     pub files: Vec<PathBuf>,
     /// Modules that sources were built to, each with the folder of the sources.
     pub built: BTreeMap<PathBuf, PathBuf>,
@@ -99,7 +101,7 @@ pub struct Reloader(Arc<Inner>);
 
 struct Inner {
     registry: Arc<Registry>,
-    folder: PathBuf,
+    folder: Option<PathBuf>,
     bytes_max: usize,
     /// Files elsewhere: what sources were built to, by the folder of the sources; by none where that is not known.
     built: Mutex<BTreeMap<PathBuf, BTreeSet<PathBuf>>>,
@@ -117,23 +119,17 @@ struct Inner {
 }
 
 impl Reloader {
-    /// Of the modules in `folder`, and those of `sources` that lie elsewhere. Nothing is loaded yet.
-    pub fn new(
-        registry: Arc<Registry>,
-        folder: &Path,
-        sources: &Sources,
-        bytes_max: usize,
-        vault: Option<Vault>,
-    ) -> Self {
-        let elsewhere = sources.files.iter().filter(|file| file.parent() != Some(folder)).cloned().collect();
-        let mut built: BTreeMap<PathBuf, BTreeSet<PathBuf>> = BTreeMap::from([(PathBuf::new(), elsewhere)]);
+    /// Of what `sources` say. Nothing is loaded yet.
+    pub fn new(registry: Arc<Registry>, sources: &Sources, bytes_max: usize, vault: Option<Vault>) -> Self {
+        let files = sources.files.iter().cloned().collect();
+        let mut built: BTreeMap<PathBuf, BTreeSet<PathBuf>> = BTreeMap::from([(PathBuf::new(), files)]);
         for (module, source) in &sources.built {
             built.entry(source.clone()).or_default().insert(module.clone());
         }
         sources.left_out.iter().for_each(|problem| registry.note(problem.clone()));
         Self(Arc::new(Inner {
             registry,
-            folder: folder.to_owned(),
+            folder: sources.folder.clone(),
             bytes_max,
             built: Mutex::new(built),
             unbuilt: sources.left_out.iter().filter_map(|problem| files::name_of(&problem.file)).collect(),
@@ -249,12 +245,10 @@ impl Reloader {
     }
 
     fn watch(&self, watch: &mut Watch) {
-        let folder = self.0.folder.canonicalize().map(|folder| watch.flat(&folder));
+        let folder = self.0.folder.as_deref().and_then(|folder| folder.canonicalize().ok());
+        let told = folder.map_or(Ok(()), |folder| watch.flat(&folder));
         let built = self.0.built.lock().clone();
-        let failed = folder
-            .ok()
-            .and_then(Result::err)
-            .or_else(|| built.values().flatten().find_map(|file| watch.file(file).err()));
+        let failed = told.err().or_else(|| built.values().flatten().find_map(|file| watch.file(file).err()));
         if let Some(error) = failed {
             tracing::debug!("{error:#}; files are looked at");
         }
@@ -271,7 +265,7 @@ impl Reloader {
 
 impl Inner {
     fn look(&self, settles: Duration) -> anyhow::Result<bool> {
-        let mut files: BTreeSet<PathBuf> = modules_in(&self.folder)?.into_iter().collect();
+        let mut files: BTreeSet<PathBuf> = self.modules_in_folder()?.into_iter().collect();
         files.extend(self.built.lock().values().flatten().cloned());
         let mut again = false;
         let known: Vec<PathBuf> = self.seen.lock().keys().filter(|file| !files.contains(*file)).cloned().collect();
@@ -284,6 +278,10 @@ impl Inner {
         Ok(again)
     }
 
+    fn modules_in_folder(&self) -> anyhow::Result<Vec<PathBuf>> {
+        self.folder.as_deref().map_or(Ok(Vec::new()), modules_in)
+    }
+
     /// A file that was there is not; whether to look again soon.
     fn gone(&self, file: &Path, settles: Duration) -> bool {
         let mut seen = self.seen.lock();
@@ -292,15 +290,21 @@ impl Inner {
             return true;
         }
         seen.remove(file);
+        drop(seen);
         let quests = self.registry.withdraw(file);
         self.take_back(file);
-        // What they kept out may take their place.
-        let kept_out = seen.values_mut().filter(|it| it.refused.as_deref() == Some("duplicate-quest"));
-        kept_out.for_each(|it| (it.stamp, it.digest) = (None, None));
+        self.offer_kept_out();
         if !quests.is_empty() {
             self.tell(Change::Withdrawn { file: file.to_owned(), quests });
         }
         false
+    }
+
+    /// Quests are out of service: what they kept out may take their place, at the next look.
+    fn offer_kept_out(&self) {
+        let mut seen = self.seen.lock();
+        let kept_out = seen.values_mut().filter(|it| it.refused.as_deref() == Some("duplicate-quest"));
+        kept_out.for_each(|it| (it.stamp, it.digest) = (None, None));
     }
 
     /// Loads a file if it is another than before; whether to look again soon.
@@ -329,6 +333,8 @@ impl Inner {
                 });
                 (Some(*stamp), Some(digest), offered)
             }
+            // What was built and cleaned away is no less the author's: it goes with its sources.
+            Err(_) if known.is_some() && is_missing(file) && self.source_of(file).is_some() => return false,
             Err(_) if known.is_some() && is_missing(file) => return self.gone(file, settles),
             Err(error) => (stamp, None, Err(unreadable(error))),
         };

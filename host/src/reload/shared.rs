@@ -40,33 +40,32 @@ impl Inner {
         let (rollouts, alone) = (vault.rollouts().await?, vault.is_alone().await?);
         let versions = vault.versions().await?;
         for (name, rollout) in &rollouts {
-            let Some(digest) = &rollout.digest else { continue };
             let path = self.path_of(name);
-            let local = read_whole(&path, self.bytes_max);
-            let (is_there, found) = match &local {
-                Ok(Some((_, bytes))) => (true, Some(blake3::hash(bytes))),
-                _ => (std::fs::symlink_metadata(&path).is_ok() || self.is_unbuilt(rollout), None),
-            };
+            let local = read_whole(&path, self.bytes_max).ok().flatten();
+            let found = local.as_ref().map(|(_, bytes)| blake3::hash(bytes));
             let found_text = found.map(|found| found.to_hex().to_string());
-            if found_text.as_ref() == Some(digest) {
+            if found_text.is_some() && found_text == rollout.digest {
                 continue;
             }
-            if !is_there && alone {
-                vault.roll_out(name, None, Why::Deleted, (None, None)).await?;
-                continue;
-            }
-            if let Err(error) = self.serve_kept(vault, &path, digest).await? {
-                self.registry.refuse(&path, error);
-                continue;
-            }
-            let is_rolled_back = rollout.why == Why::Rollback && found_text.is_some() && rollout.from == found_text;
             let is_known = versions.iter().any(|it| it.file == *name && Some(&it.digest) == found_text.as_ref());
-            if is_rolled_back || (is_known && !alone) {
-                let why = if is_rolled_back { "it was rolled back" } else { "the other hosts serve another" };
-                tracing::warn!(file = %path.display(), served = digest, why, "the file's version is not the one served");
+            let is_rolled_back = rollout.why == Why::Rollback && found_text.is_some() && rollout.from == found_text;
+            let holds = is_rolled_back || (is_known && !alone);
+            if let Some(digest) = &rollout.digest {
+                let is_there = std::fs::symlink_metadata(&path).is_ok() || self.is_unbuilt(rollout);
+                if !is_there && alone {
+                    vault.roll_out(name, None, Why::Deleted, (None, None)).await?;
+                    continue;
+                }
+                if let Err(error) = self.serve_kept(vault, &path, digest).await? {
+                    self.registry.refuse(&path, error);
+                    continue;
+                }
+            }
+            if holds {
+                let why = if is_rolled_back { "it was rolled back" } else { "the other hosts do not serve it" };
+                tracing::warn!(file = %path.display(), served = rollout.digest, why, "the file's version is not served");
                 // Until it is another.
-                let stamp = local.ok().flatten().map(|(stamp, _)| stamp);
-                self.remember(&path, stamp, found, None);
+                self.remember(&path, local.map(|(stamp, _)| stamp), found, None);
             }
         }
         *self.followed.lock() = vault.rollouts().await?;
@@ -79,7 +78,7 @@ impl Inner {
     }
 
     /// The name of the folder whose sources a file was built from.
-    fn source_of(&self, file: &Path) -> Option<String> {
+    pub(super) fn source_of(&self, file: &Path) -> Option<String> {
         let built = self.built.lock();
         let (source, _) = built.iter().find(|(_, modules)| modules.contains(file))?;
         name_of(source)
@@ -139,6 +138,7 @@ impl Inner {
             },
             None if served.is_some() => {
                 let quests = self.registry.withdraw(&path);
+                self.offer_kept_out();
                 self.tell(Change::Withdrawn { file: path, quests });
             }
             None => {}
@@ -212,6 +212,8 @@ impl Inner {
     fn path_of(&self, name: &str) -> PathBuf {
         let built: BTreeMap<PathBuf, _> = self.built.lock().clone();
         let mut elsewhere = built.into_values().flatten();
-        elsewhere.find(|file| name_of(file).as_deref() == Some(name)).unwrap_or_else(|| self.folder.join(name))
+        elsewhere
+            .find(|file| name_of(file).as_deref() == Some(name))
+            .unwrap_or_else(|| self.folder.clone().unwrap_or_default().join(name))
     }
 }

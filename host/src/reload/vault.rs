@@ -132,7 +132,8 @@ impl Vault {
     ) -> Result<()> {
         let key = format!("{file} {digest}");
         let known: Option<Version> = record(self.store.kept(VERSIONS, &key).await?)?;
-        if known.is_none() || self.store.kept(MODULES, digest).await?.is_none() {
+        // Before the version that names them, so that one that is known has its bytes.
+        if known.is_none() {
             self.store.keep(MODULES, digest, Some(bytes)).await?;
         }
         let now = now();

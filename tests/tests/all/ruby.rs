@@ -2,7 +2,11 @@
 
 use std::{path::Path, process::Output};
 
-use quest_host_tests::{guests::root, process::Setup};
+use quest_host_tests::{
+    eventually,
+    guests::root,
+    process::{Host, Setup},
+};
 use serde_json::json;
 
 use crate::scenarios::said;
@@ -14,11 +18,10 @@ fn run(folder: &Path, scenarios: &str, args: &[&str]) -> Output {
 }
 
 /// What `quest-host test` says of a script that it cannot load.
-fn refused(script: &str) -> String {
-    let folder = tempfile::tempdir().unwrap();
-    std::fs::write(folder.path().join("guard.rb"), script).unwrap();
+fn refused(folder: &Path, script: &str) -> String {
+    std::fs::write(folder.join("guard.rb"), script).unwrap();
     let output = run(
-        folder.path(),
+        folder,
         "module = \"guard.rb\"\n[[scenario]]\nname = \"none\"\nsteps = []\n",
         &["--set", "wasm.define_ms_max=500"],
     );
@@ -53,28 +56,50 @@ fn the_language_is_ruby() {
 fn a_mistake_is_shown_with_its_line() {
     let quest = |body: &str| format!("quest :guard do\n  action(:seen) {{ }}\n  {body}\nend\n");
     let cases: &[(String, &str)] = &[
-        (quest("actoin :x do end"), "guard.rb:3: undefined method 'actoin' in quest guard; did you mean 'action'? (NoMethodError); line 3 is `actoin :x do end` [script-failed]"),
-        (quest("action :x, onn: 1 do end"), "guard.rb:3: unknown option onn: (known are on, every); did you mean 'on'? (ArgumentError); line 3 is `action :x, onn: 1 do end` [script-failed]"),
+        (
+            quest("actoin :x do end"),
+            "guard.rb:3: undefined method 'actoin' in quest guard; did you mean 'action'? (NoMethodError); line 3 is `actoin :x do end` [script-failed]",
+        ),
+        (
+            quest("action :x, onn: 1 do end"),
+            "guard.rb:3: unknown option onn: (known are on, every); did you mean 'on'? (ArgumentError); line 3 is `action :x, onn: 1 do end` [script-failed]",
+        ),
         (quest("@a = = 1"), "guard.rb:3: syntax error, unexpected '='; line 3 is `@a = = 1` [script-syntax]"),
-        (quest("every 'every day', :sene"), "guard.rb:3: quest guard has no action sene, which every \"every day\" calls; did you mean 'seen'?; line 3 is `every 'every day', :sene` [unknown-action]"),
-        (quest("pattern :p, kind: 'absence', of: 'a', for: '1 day', action: :gone"), "guard.rb:3: quest guard has no action gone, which pattern p calls"),
+        (
+            quest("every 'every day', :sene"),
+            "guard.rb:3: quest guard has no action sene, which every \"every day\" calls; did you mean 'seen'?; line 3 is `every 'every day', :sene` [unknown-action]",
+        ),
+        (
+            quest("pattern :p, kind: 'absence', of: 'a', for: '1 day', action: :gone"),
+            "guard.rb:3: quest guard has no action gone, which pattern p calls",
+        ),
         (quest("every 'every blue moon', :seen"), "guard.rb:3: \"blue\" is not a unit"),
         (quest("pattern :p, kind: 'luck'"), "guard.rb:3: "),
-        (quest("action 'no good' do end"), "guard.rb:3: action \"no good\" is not allowed: a name is 1 to 64 letters, digits, '_' or '-'; line 3 is `action 'no good' do end` [invalid-name]"),
+        (
+            quest("action 'no good' do end"),
+            "guard.rb:3: action \"no good\" is not allowed: a name is 1 to 64 letters, digits, '_' or '-'; line 3 is `action 'no good' do end` [invalid-name]",
+        ),
         (quest("action(:seen) { 2 }"), "guard.rb:3: quest guard has an action or a query seen already"),
         (quest("action :x"), "guard.rb:3: action x has no block"),
         (quest("quest(:inner) { }"), "guard.rb:3: a quest is defined at the top level"),
         (quest("end\nquest :guard do"), "guard.rb:4: "),
-        ("qest :guard do\nend\n".to_owned(), "guard.rb:1: undefined method 'qest' at the top level; did you mean 'quest'?"),
+        (
+            "qest :guard do\nend\n".to_owned(),
+            "guard.rb:1: undefined method 'qest' at the top level; did you mean 'quest'?",
+        ),
         ("require 'active_record'\n".to_owned(), "guard.rb:1: require \"active_record\": a script has no libraries"),
         ("def a(n) = n.nothing\n\na(1)\n".to_owned(), "guard.rb:1: undefined method 'nothing'"),
         ("puts 1\n".to_owned(), "there is no quest in this script: write  quest :name do … end [no-quest]"),
         ("quest :x do\n  action(:a) { emit 'x' }\n".to_owned(), "guard.rb:3: syntax error, unexpected end of file"),
-        ("x = 1\nloop { x += 1 }\n".to_owned(), "it was last seen at guard.rb:2; line 2 is `loop { x += 1 }` [define-timeout]"),
+        (
+            "x = 1\nloop { x += 1 }\n".to_owned(),
+            "it was last seen at guard.rb:2; line 2 is `loop { x += 1 }` [define-timeout]",
+        ),
         ("'a' * 2\n('a' * 50) =~ /(a+)+$b/\n".to_owned(), "it was last seen at guard.rb:2;"),
     ];
+    let folder = tempfile::tempdir().unwrap();
     for (script, wanted) in cases {
-        let said = refused(script);
+        let said = refused(folder.path(), script);
         assert!(said.contains(wanted), "{script}\n{said}\nwanted: {wanted}");
     }
 }
@@ -83,7 +108,9 @@ fn a_mistake_is_shown_with_its_line() {
 #[test]
 fn what_leaves_an_action() {
     let script = include_str!("ruby/odd.rb");
-    let exception = |message: &str| format!("fails = {{ code = \"exception\", message = {{ \"$contains\" = {} }} }}", json!(message));
+    let exception = |message: &str| {
+        format!("fails = {{ code = \"exception\", message = {{ \"$contains\" = {} }} }}", json!(message))
+    };
     let answers = |text: &str| format!("exactly = {text}");
     let cases: &[(&str, &str, String)] = &[
         ("early", "1", answers("\"early\"")),
@@ -91,7 +118,11 @@ fn what_leaves_an_action() {
         ("two", "[1, 2]", answers("[1, 2]")),
         ("helped", "3", exception("odd.rb:2: bad 1 (ArgumentError); line 2 is `n.times")),
         ("unknown", "0", exception("undefined method 'publsh' in quest odd; did you mean 'publish'? (NoMethodError)")),
-        ("misuse", "0", "fails = { code = \"unknown-action\", message = { \"$contains\" = \"odd.rb:14: \" } }".to_owned()),
+        (
+            "misuse",
+            "0",
+            "fails = { code = \"unknown-action\", message = { \"$contains\" = \"odd.rb:14: \" } }".to_owned(),
+        ),
         ("caught", "0", answers("\"unknown-action\"")),
         ("time", "0", exception("@at: an object of the class Time cannot be stored or sent: write time.to_i")),
         ("object", "0", exception("@x: an object of the class Object cannot be stored or sent")),
@@ -104,7 +135,13 @@ fn what_leaves_an_action() {
         ("unset", "0", answers("{ \"$null\" = true }")),
         ("read", "0", answers("\"nil\"")),
         ("wait", "0", exception("an action does not wait")),
-        ("recursion", "0", exception("calls are nested too deep: does a method call itself without end? (SystemStackError); line 33 is")),
+        (
+            "recursion",
+            "0",
+            exception(
+                "calls are nested too deep: does a method call itself without end? (SystemStackError); line 33 is",
+            ),
+        ),
         ("through_c", "0", exception("calls are nested too deep")),
         ("memory", "0", "fails = { code = { \"$any\" = true } }".to_owned()),
         ("text_without_end", "0", exception("string too long")),
@@ -118,31 +155,56 @@ fn what_leaves_an_action() {
         ("reserved", "0", answers("\"mine\"")),
         ("reserved_again", "0", answers("[\"mine\", 0]")),
     ];
-    let mut scenarios = "module = \"odd.rb\"\n[[scenario]]\nname = \"all\"\nsteps = [\n  { add = \"odd\" },\n".to_owned();
+    let mut scenarios =
+        "module = \"odd.rb\"\n[[scenario]]\nname = \"all\"\nsteps = [\n  { add = \"odd\" },\n".to_owned();
     for (action, payload, wanted) in cases {
         scenarios += &format!("  {{ call = \"odd.{action}\", payload = {payload}, {wanted} }},\n");
     }
-    scenarios += "  { query = \"odd.changes\", fails = \"read-only\" },\n  { query = \"odd.answer\", exactly = [1] },\n]\n";
-    for (action, line) in [("endless", 31), ("regexp", 32)] {
-        let said = format!("it was last seen at odd.rb:{line}; line {line} is");
-        scenarios += &format!("[[scenario]]\nname = \"{action}\"\nsteps = [\n  {{ add = \"odd\" }},\n  {{ send_to = \"odd.{action}\" }},\n");
-        scenarios += &format!(
-            "  {{ after = \"1 day\", expect = {{ dead = [{{ code = \"timeout\", message = {{ \"$contains\" = {} }} }}] }} }},\n]\n",
-            json!(said)
-        );
-    }
+    scenarios +=
+        "  { query = \"odd.changes\", fails = \"read-only\" },\n  { query = \"odd.answer\", exactly = [1] },\n]\n";
     let folder = tempfile::tempdir().unwrap();
     std::fs::write(folder.path().join("odd.rb"), script).unwrap();
+    let output = run(folder.path(), &scenarios, &[]);
+    assert!(output.status.success(), "{}", said(&output));
+}
+
+#[test]
+fn what_does_not_end_is_ended_where_it_is() {
+    let mut scenarios = "module = \"odd.rb\"\n".to_owned();
+    for (action, line) in [("endless", 31), ("regexp", 32)] {
+        let said = json!(format!("it was last seen at odd.rb:{line}; line {line} is"));
+        scenarios += &format!(
+            "[[scenario]]\nname = \"{action}\"\nsteps = [\n  {{ add = \"odd\" }},\n  {{ send_to = \"odd.{action}\" }},\n"
+        );
+        let dead = format!("{{ code = \"timeout\", message = {{ \"$contains\" = {said} }} }}");
+        scenarios += &format!("  {{ after = \"1 day\", expect = {{ dead = [{dead}] }} }},\n]\n");
+    }
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(folder.path().join("odd.rb"), include_str!("ruby/odd.rb")).unwrap();
     let output = run(folder.path(), &scenarios, &["--set", "wasm.action_ms_max=300"]);
     assert!(output.status.success(), "{}", said(&output));
 }
 
-/// The original's example is character for character that of its README.
+/// The original's example is character for character that of its README, and does here what it did there.
 #[test]
-fn the_originals_example_is_unchanged() {
-    let text = std::fs::read_to_string(root().join("quests/original/my_example_quest.rb")).unwrap();
-    let readme = "quest :my_example_quest do\n  action :init do\n    @counter = 0\n  end\n  action :my_action, :on => [\"test_event\"] do\n    \
-                  @counter += 1\n    p @counter\n  end\nend\nadd_quest_to_context \"my_example_quest\", \"a_user_session_key\"\ncall_quest quest_name: \
-                  \"my_example_quest\", action_name: \"my_action\", context: \"a_user_session_key\", event: {}\n";
-    assert_eq!(text, readme);
+fn the_originals_example_runs_unchanged() {
+    let file = root().join("quests/original/my_example_quest.rb");
+    let readme = std::fs::read_to_string(root().join("README.md")).unwrap();
+    assert!(readme.contains(&format!("```ruby\n{}```\n", std::fs::read_to_string(&file).unwrap())));
+
+    let folder = tempfile::tempdir().unwrap();
+    let setup = Setup::new(crate::EXE, folder.path(), &[]);
+    std::fs::create_dir_all(folder.path().join("quests")).unwrap();
+    std::fs::copy(&file, folder.path().join("quests/my_example_quest.rb")).unwrap();
+    let mut host = setup.start();
+    let done = host.command(&["exec"]).arg(&file).output().unwrap();
+    assert!(done.status.success(), "{}", said(&done));
+    let counter = |host: &Host| host.json(&["vars", "a_user_session_key"])[0]["counter"].clone();
+    assert_eq!(counter(&host), json!(1));
+    host.json(&["send", "--context", "a_user_session_key", "--event", "test_event"]);
+    eventually("the event", || (counter(&host) == json!(2)).then_some(()));
+    host.kill();
+    let host = setup.start();
+    host.json(&["send", "--context", "a_user_session_key", "--event", "test_event"]);
+    eventually("one more", || (counter(&host) == json!(3)).then_some(()));
 }

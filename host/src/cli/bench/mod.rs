@@ -1,12 +1,13 @@
 //! `bench`: the whole path under load, in this process, on a store of its own; beside it what this machine could do at best.
 //!
-//! [`load`] is the load and its measures, [`ceilings`] the store and the quest each by itself, [`due`] how punctual time is, [`waiting`] what
+//! [`load`] is the load and its measures, [`reload`] what saving a module costs, [`ceilings`] the store and the quest each by itself, [`due`] how punctual time is, [`waiting`] what
 //! it costs until then.
 
 mod ceilings;
 mod due;
 mod kinds;
 mod load;
+mod reload;
 mod waiting;
 
 use std::{
@@ -24,6 +25,7 @@ use self::{
     due::Due,
     kinds::Kind,
     load::{Latency, Load, Throughput},
+    reload::Reloads,
     waiting::{Cost, Wanted},
 };
 use super::{Outcome, SettingFlags, print::Printer};
@@ -59,6 +61,9 @@ pub(crate) struct Args {
     /// Events of the latency part, at 100 a second.
     #[arg(long, default_value_t = 500)]
     paced: usize,
+    /// Versions of the first module that are saved while events come at 100 a second: how long until each is served.
+    #[arg(long, default_value_t = 0)]
+    saves: usize,
     /// Timers that are due within five seconds; and so many recurrences, and deadlines of patterns.
     #[arg(long, default_value_t = 10_000)]
     timers: usize,
@@ -84,6 +89,8 @@ pub(crate) async fn run(args: Args, printer: &Printer) -> Outcome {
     // A measurement touches no producer's list.
     settings.ingress = String::new();
     settings.listen = "127.0.0.1:0".to_owned();
+    let mut args = args;
+    args.modules = reload::copies(&args.modules, &scratch.path().join("modules"))?;
     let measured = measure(&args, &settings, &scratch.path().join("bare"), printer).await;
     erase(&settings, printer).await?;
     measured
@@ -116,6 +123,10 @@ async fn measure(args: &Args, settings: &Settings, bare: &Path, printer: &Printe
     }
     if args.paced > 0 {
         report.latency(&load.latency(&host, args.paced).await?);
+    }
+    if args.saves > 0 {
+        let measured = reload::measure(&host, &load, &args.modules[0], args.saves, args.paced).await?;
+        report.reloads(&measured);
     }
     for kind in Kind::ALL.into_iter().filter(|kind| args.timers > 0 && kind.is_served(&host)) {
         report.due(kind, args.timers, &due::measure(&host, kind, args.timers).await?);
@@ -196,6 +207,22 @@ impl Report<'_> {
             "latency_accepted_ms_p99": accepted.p99,
         });
         self.tell(fields, format!("at 100 events/s, from sending to commit: {sent}; from the acceptance: {accepted}"));
+    }
+
+    fn reloads(&mut self, reloads: &Reloads) {
+        let Reloads { saves, served, latency } = reloads;
+        let fields = json!({
+            "saves": saves,
+            "save_to_served_ms_p50": served.p50,
+            "save_to_served_ms_p99": served.p99,
+            "latency_beside_saves_ms_p50": latency.sent.p50,
+            "latency_beside_saves_ms_p99": latency.sent.p99,
+        });
+        let text = format!(
+            "{saves} versions saved, from the save to being served: {served}; events meanwhile: {}",
+            latency.sent
+        );
+        self.tell(fields, text);
     }
 
     fn due(&mut self, kind: Kind, count: usize, due: &Due) {

@@ -53,7 +53,11 @@ mod tests {
     #[test]
     fn what_is_wrong_is_told_with_its_line() {
         let wrong = |text: &str| strip("a.ts", text).expect_err(text);
-        assert!(wrong("const a = 1;\nconst b: = 2;").starts_with("a.ts:2: "), "{}", wrong("const a = 1;\nconst b: = 2;"));
+        assert!(
+            wrong("const a = 1;\nconst b: = 2;").starts_with("a.ts:2: "),
+            "{}",
+            wrong("const a = 1;\nconst b: = 2;")
+        );
         // What is more than types cannot be blanked out.
         assert!(wrong("enum Colour { Red }").starts_with("a.ts:1: "), "{}", wrong("enum Colour { Red }"));
     }

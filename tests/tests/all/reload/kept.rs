@@ -98,6 +98,10 @@ fn all_hosts_serve_what_one_of_them_was_given() {
     for host in [&one, &other, &late] {
         eventually("it is out of service", || served(host, FILE).is_none().then_some(()));
     }
+    // Nor does a host that still has it bring it back.
+    late.leave();
+    let late = old.start();
+    assert_eq!((served(&late, FILE), served(&one, FILE)), (None, None));
 }
 
 #[test]
@@ -109,6 +113,8 @@ fn a_host_that_cannot_load_what_the_others_serve_stands_aside() {
     let (_folder, setup) = beside(&place);
     let small = setup.flags(&["--set", &format!("wasm.module_bytes_max={}", first.len())]).start();
     until_served(&small, FILE, &first);
+    let contexts: Vec<String> = (0..16).map(|n| format!("u{n}")).collect();
+    contexts.iter().for_each(|context| _ = one.json(&["add", context, "variant"]));
     // Larger by a custom section, which means nothing.
     let larger = [&second[..], &[0, 5, 3, b'x', b'y', b'z', 0]].concat();
     place.save(FILE, &larger);
@@ -116,6 +122,12 @@ fn a_host_that_cannot_load_what_the_others_serve_stands_aside() {
     let found = eventually("it says so", || problem(&small, FILE));
     assert_eq!(found["code"], "too-large");
     assert_eq!(served(&small, FILE), None);
-    one.json(&["add", "u", "variant"]);
-    assert_eq!(label(&one), "second");
+    // What comes for its partitions waits, and is done where they go.
+    for context in &contexts {
+        one.json(&["send", "--context", context, "--event", "next", "--payload", "1"]);
+    }
+    small.leave();
+    for context in &contexts {
+        eventually("it is done", || (one.json(&["vars", context])["variant"]["by_second"] == 1).then_some(()));
+    }
 }

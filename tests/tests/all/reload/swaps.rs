@@ -49,9 +49,7 @@ async fn swap(place: &Place) {
         let mut sent = 0;
         while !done.load(Ordering::Relaxed) {
             for n in sent + 1..=sent + 20 {
-                let events: Vec<_> = (0..CONTEXTS)
-                    .map(|context| json!({ "event_context": format!("u{context}"), "event_name": "next", "event_payload": n, "event_id": format!("e{n}") }))
-                    .collect();
+                let events: Vec<_> = (0..CONTEXTS).map(|context| event(context, n)).collect();
                 for accepted in host.service.send(&events).await {
                     accepted.unwrap();
                 }

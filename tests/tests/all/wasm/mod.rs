@@ -16,7 +16,7 @@ use quest_engine::{
     model::{Cause, Value},
 };
 use quest_host::wasm::{Module, Registry, Runtime, RuntimeSettings};
-use quest_host_tests::guests::guest;
+use quest_host_tests::guests::{guest, variant};
 
 fn runtime() -> &'static (Runtime, Arc<Module>) {
     static RUNTIME: OnceLock<(Runtime, Arc<Module>)> = OnceLock::new();
@@ -296,4 +296,27 @@ fn a_counter_in_rust_is_small() {
     // An action's cost is mostly the guest's memory; its code is loaded, compiled and kept for each version.
     let bytes = std::fs::metadata(guest("quest-counter")).unwrap().len();
     assert!(bytes < 60 * 1024, "{bytes} bytes");
+}
+
+#[test]
+fn whoever_took_what_is_served_keeps_it_through_a_reload() {
+    use quest_engine::model::Value;
+    use quest_host::quests::{Quests as _, Serving};
+    let version = |label: &str| variant(&format!("name=variant;label={label};action={label};query=label"));
+    let registry = Registry::new(Arc::new(Runtime::new(RuntimeSettings::default()).unwrap()));
+    let file = std::path::Path::new("variant.wasm");
+    registry.offer(file, &version("a")).unwrap();
+    let taken = registry.serving();
+    registry.offer(file, &version("b")).unwrap();
+    let label = |serving: &dyn Serving| {
+        let asked = Invocation { quest: "variant".to_owned(), ..invocation("label") };
+        serving.invoke(asked).result.unwrap().reply
+    };
+    let knows =
+        |serving: &dyn Serving, action: &str| serving.catalog().get("variant").unwrap().actions.contains_key(action);
+    assert_eq!(label(&*taken), Some(Value::Text("a".to_owned())));
+    assert!(knows(&*taken, "a") && !knows(&*taken, "b"));
+    assert_eq!(label(&*registry.serving()), Some(Value::Text("b".to_owned())));
+    assert_eq!(registry.withdraw(file), ["variant"]);
+    assert_eq!(label(&*taken), Some(Value::Text("a".to_owned())), "a turn in flight has its code to the end");
 }
