@@ -32,8 +32,8 @@ fi
 
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
-# Little memory is touched: the stack is small, and there is no WASI.
-flags=(-mexec-model=reactor -Os -s -Wall -Wextra -Wno-missing-field-initializers -Wl,-z,stack-size=65536 -I"$sdk")
+# Little memory is touched: the stack is small, and there is no WASI. Assertions hold.
+flags=(-mexec-model=reactor -Os -s -UNDEBUG -Wall -Wextra -Wno-missing-field-initializers -Wl,-z,stack-size=65536 -I"$sdk")
 library=("$sdk"/quest_{memory,values,contract,module,wasi}.c "$sdk/bindings/quest.c")
 case "$*" in
   *.cpp* | *.cc*)
