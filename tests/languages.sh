@@ -33,7 +33,7 @@ trap 'rm -rf "$work"' EXIT
 
 # first LANGUAGE TO: the first quest on the language's page in docs/languages, as its reader would have it.
 first() {
-  awk -v fence="^\`\`\`$1\$" '$0 ~ fence { inside = 1; next } /^```/ && inside { exit } inside' "$here/../docs/languages/$1.md" >"$2"
+  awk -v fence="^\`\`\`$1\$" '$0 ~ fence { inside = 1; next } /^```/ && inside { exit } inside' "$here/../docs/languages/${1/cpp/c}.md" >"$2"
 }
 
 # hello LANGUAGE: builds that, as the page says.
@@ -41,7 +41,8 @@ hello() {
   local sdk=$here/../quest-sdk/$1 folder=$work/$1
   mkdir -p "$folder"
   case $1 in
-    c | zig) first "$1" "$folder/hello.$1" && bash "$sdk/build.sh" "$folder/hello.wasm" "$folder/hello.$1" ;;
+    c | cpp) first "$1" "$folder/hello.$1" && bash "$here/../quest-sdk/c/build.sh" "$folder/hello.wasm" "$folder/hello.$1" ;;
+    zig) first "$1" "$folder/hello.$1" && bash "$sdk/build.sh" "$folder/hello.wasm" "$folder/hello.$1" ;;
     python) first "$1" "$folder/hello.py" && bash "$sdk/build.sh" "$folder/hello.wasm" "$folder/hello.py" ;;
     go)
       first "$1" "$folder/main.go"
@@ -53,12 +54,15 @@ hello() {
 
 # What a language has beside the script, such as go/collector.toml, runs over the same module.
 run() {
-  local module scenarios
+  local module scenarios page pages=$1
+  [ "$1" != c ] || pages="c cpp"
   module=$(bash "$here/conformance/$1/build.sh") || return
   for scenarios in "$here/conformance/conformance.toml" "$here/conformance/$1"/*.toml; do
     [ ! -f "$scenarios" ] || "$QUEST_HOST" test "$scenarios" --module "$module" || return
   done
-  hello "$1" && "$QUEST_HOST" test "$here/conformance/hello.toml" --module "$work/$1/hello.wasm" || return
+  for page in $pages; do
+    hello "$page" && "$QUEST_HOST" test "$here/conformance/hello.toml" --module "$work/$page/hello.wasm" || return
+  done
   for scenarios in "$here/../quests/compiled"/*-"$1"; do
     [ ! -d "$scenarios" ] || { bash "$scenarios/build.sh" && "$QUEST_HOST" test "$scenarios"; } || return
   done

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Builds a quest in C: `build.sh OUT.wasm FILE.c…`. Further arguments that begin with `-` go to the compiler.
+# Builds a quest in C or C++: `build.sh OUT.wasm FILE.c…` (or `.cpp`). Further arguments that begin with `-` go to the compiler.
 #   build.sh --bindings   makes bindings/ anew from wit/, with `wit-bindgen` (cargo install wit-bindgen-cli --version 0.63.0 --locked
 #                         --no-default-features --features c)
 # Needs `wasm-tools`, and zig (`python-zig` or `zig`) or Debian's clang, lld and wasi-libc: `pip install ziglang==0.17.1
@@ -24,17 +24,27 @@ missing() {
   exit 1
 }
 command -v wasm-tools >/dev/null || missing "wasm-tools is not installed"
-if command -v python-zig >/dev/null; then compile=(python-zig cc -target wasm32-wasi)
-elif command -v zig >/dev/null; then compile=(zig cc -target wasm32-wasi)
-elif command -v clang >/dev/null && [ -d /usr/include/wasm32-wasi ]; then compile=(clang --target=wasm32-wasi)
+if command -v python-zig >/dev/null; then cc=(python-zig cc -target wasm32-wasi) cxx=(python-zig c++ -target wasm32-wasi)
+elif command -v zig >/dev/null; then cc=(zig cc -target wasm32-wasi) cxx=(zig c++ -target wasm32-wasi)
+elif command -v clang >/dev/null && [ -d /usr/include/wasm32-wasi ]; then cc=(clang --target=wasm32-wasi) cxx=(clang++ --target=wasm32-wasi)
 else missing "there is no C compiler for wasm"
 fi
 
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
-# Little memory is touched: the stack is small, and there is no WASI.
-"${compile[@]}" -mexec-model=reactor -std=gnu23 -Os -s -Wall -Wextra -Wno-missing-field-initializers -Wl,-z,stack-size=65536 -I"$sdk" \
-  "$@" "$sdk"/quest_{memory,values,contract,module,wasi}.c "$sdk/bindings/quest.c" -o "$work/core.wasm" >&2
+# Little memory is touched: the stack is small, and there is no WASI. Assertions hold.
+flags=(-mexec-model=reactor -Os -s -UNDEBUG -Wall -Wextra -Wno-missing-field-initializers -Wl,-z,stack-size=65536 -I"$sdk")
+library=("$sdk"/quest_{memory,values,contract,module,wasi}.c "$sdk/bindings/quest.c")
+case "$*" in
+  *.cpp* | *.cc*)
+    # The library is C all the same.
+    for file in "${library[@]}"; do
+      "${cc[@]}" "${flags[@]}" -std=gnu23 -c "$file" -o "$work/$(basename "$(dirname "$file")")-$(basename "$file").o" >&2
+    done
+    "${cxx[@]}" "${flags[@]}" -std=c++23 -fno-exceptions -fno-rtti "$@" "$work"/*.o -o "$work/core.wasm" >&2
+    ;;
+  *) "${cc[@]}" "${flags[@]}" -std=gnu23 "$@" "${library[@]}" -o "$work/core.wasm" >&2 ;;
+esac
 wasm-tools component embed "$wit" --world quest "$work/core.wasm" -o "$work/embedded.wasm"
 wasm-tools component new "$work/embedded.wasm" -o "$work/new.wasm"
 mkdir -p "$(dirname "$out")"

@@ -54,8 +54,10 @@ q_value q_json(const char *json);
 q_value q_array(size_t count, const q_value *items);
 q_value q_map(size_t count, const q_pair *pairs);
 // Q_ARRAY(q_integer(1), q_text("two")); Q_MAP({"name", q_text("Ada")}, {"age", q_integer(36)})
+#ifndef __cplusplus
 #define Q_ARRAY(...) q_array(sizeof((q_value[]){__VA_ARGS__}) / sizeof(q_value), (q_value[]){__VA_ARGS__})
 #define Q_MAP(...) q_map(sizeof((q_pair[]){__VA_ARGS__}) / sizeof(q_pair), (q_pair[]){__VA_ARGS__})
+#endif
 
 // An array that grows: q_list list = {0}; q_push(&list, q_integer(1)); q_set("list", q_array(list.count, list.items));
 typedef struct {
@@ -102,7 +104,9 @@ bool q_transient(const char *message);
 // ── What a module is: a file of quests defines `q_module`.
 
 typedef bool (*q_handler)(void);
+#ifndef __cplusplus
 #define Q_NAMES(...) ((const char *const[]){__VA_ARGS__, NULL})
+#endif
 
 typedef struct {
   const char *name;
@@ -205,9 +209,20 @@ void q_random_bytes(void *to, size_t count);
 // Memory until the action ends; never NULL: where there is none the action ends with a trap.
 void *q_alloc(size_t size);
 char *q_join(size_t count, const char *const *texts);
+#ifndef __cplusplus
 #define Q_JOIN(...) q_join(sizeof((const char *[]){__VA_ARGS__}) / sizeof(char *), (const char *[]){__VA_ARGS__})
+#endif
 
 #ifdef __cplusplus
 }
+// The same for C++, where an array that is written in place does not last.
+#include <initializer_list>
+inline q_value q_array_of(std::initializer_list<q_value> items) { return q_array(items.size(), items.begin()); }
+inline q_value q_map_of(std::initializer_list<q_pair> pairs) { return q_map(pairs.size(), pairs.begin()); }
+inline char *q_join_of(std::initializer_list<const char *> texts) { return q_join(texts.size(), texts.begin()); }
+#define Q_ARRAY(...) q_array_of({__VA_ARGS__})
+#define Q_MAP(...) q_map_of({__VA_ARGS__})
+#define Q_JOIN(...) q_join_of({__VA_ARGS__})
+#define Q_NAMES(...) ([]() consteval { static constexpr const char *names[] = {__VA_ARGS__, nullptr}; return &names[0]; }())
 #endif
 #endif

@@ -40,6 +40,8 @@ type declared struct {
 	patterns          []declaredPattern
 	variables         reflect.Type
 	first             reflect.Value
+	// What is wrong with it, told when the module is loaded.
+	faults []error
 }
 
 type declaredAction struct {
@@ -60,10 +62,10 @@ var quests []*declared
 // Go's zero values, unless First gives others.
 func New[T any](name string) Quest[T] {
 	variables := reflect.TypeFor[T]()
-	if variables.Kind() != reflect.Struct {
-		panic(fmt.Sprintf("the variables of quest %s are the fields of a struct, and %s is none", name, variables))
-	}
 	made := &declared{name: name, variables: variables, first: reflect.Zero(variables)}
+	if variables.Kind() != reflect.Struct {
+		made.fault("the variables of quest %s are the fields of a struct, and %s is none", name, variables)
+	}
 	quests = append(quests, made)
 	return Quest[T]{made}
 }
@@ -141,6 +143,10 @@ func (q *declared) add(action *declaredAction) *declaredAction {
 	return action
 }
 
+func (q *declared) fault(format string, args ...any) {
+	q.faults = append(q.faults, Fail("invalid-quest", fmt.Sprintf(format, args...)))
+}
+
 var errorType = reflect.TypeFor[error]()
 
 // checked sees to it that what is wrong with a function shows when the module is loaded, not when it first runs.
@@ -150,8 +156,8 @@ func (q *declared) checked(name string, run any) reflect.Value {
 	is := run != nil && kind.Kind() == reflect.Func && (kind.NumIn() == 1 || kind.NumIn() == 2) && kind.In(0) == reflect.PointerTo(q.variables) &&
 		!kind.IsVariadic() && (kind.NumOut() <= 1 || kind.NumOut() == 2 && kind.Out(1) == errorType)
 	if !is {
-		panic(fmt.Sprintf("%s of quest %s is a func(*%s), perhaps with a payload, that returns an answer, an error, or both; not a %T",
-			name, q.name, q.variables.Name(), run))
+		q.fault("%s of quest %s is a func(*%s), perhaps with a payload, that returns an answer, an error, or both; not a %T",
+			name, q.name, q.variables.Name(), run)
 	}
 	return function
 }
@@ -171,6 +177,9 @@ func define() error {
 }
 
 func (q *declared) define() error {
+	if len(q.faults) > 0 {
+		return errors.Join(q.faults...)
+	}
 	told := []error{done(quest_host_definition.Quest(q.name))}
 	tell := func(result wit.Result[wit.Unit, quest_host_types.Error]) { told = append(told, done(result)) }
 	if q.description != "" {

@@ -31,7 +31,7 @@ def lower(value):
     if isinstance(value, float):
         return Value_Number(float(value))
     if isinstance(value, str):
-        _utf8(value)
+        utf8(value)
         return Value_Text(value)
     if isinstance(value, (bytes, bytearray, memoryview)):
         return Value_Binary(bytes(value))
@@ -55,7 +55,7 @@ def _whole(value):
     return int(value)
 
 
-def _utf8(value):
+def utf8(value):
     try:
         return value.encode()
     except UnicodeEncodeError:
@@ -85,7 +85,7 @@ def _pack(out, value, depth):
     elif isinstance(value, float):
         out += struct.pack(">Bd", 0xCB, value)
     elif isinstance(value, str):
-        text = _utf8(value)
+        text = utf8(value)
         _head(out, len(text), 0xA0, 31, 0xD9, 0xDA)
         out += text
     elif isinstance(value, (bytes, bytearray, memoryview)):

@@ -42,6 +42,12 @@ def transient(message=""):
 
 
 def _ask(function, *given):
+    # What is of another type would end the module with a trap, past any `except`.
+    for (what, wanted), value in zip(function.__annotations__.items(), given):
+        if wanted in (str, int) and not isinstance(value, wanted):
+            raise TypeError(f"{what} is a {wanted.__name__}, and {value!r} is none")
+        if wanted is str and not value.isascii():
+            codec.utf8(value)
     try:
         return function(*given)
     except Err as refused:
@@ -49,14 +55,12 @@ def _ask(function, *given):
     raise Failure(error.code, error.message)
 
 
-def lower(value):
+def lower(value, what=""):
     try:
         return codec.lower(value)
     except codec.InvalidValue as invalid:
         message = str(invalid)
-    except RecursionError:
-        message = "the value holds itself"
-    raise Failure("invalid-value", message)
+    raise Failure("invalid-value", f"{what}{message}")
 
 
 def _lifted(value):
@@ -96,7 +100,7 @@ class Event:
 
     def field(self, pointer, otherwise=None):
         """One place of the payload: "/items/0/name"."""
-        found = _current.field(pointer)
+        found = _ask(_current.field, pointer)
         return otherwise if found is None else codec.lift(found)
 
 
@@ -104,11 +108,11 @@ class Variables:
     """Variables by name, for a quest that has none of its own declared, or for names that are made up as it goes."""
 
     def get(self, name, otherwise=None):
-        found = _variables.get(name)
+        found = _ask(_variables.get, name)
         return otherwise if found is None else codec.lift(found)
 
     def set(self, name, value):
-        _ask(_variables.set, name, lower(value))
+        _ask(_variables.set, name, lower(value, f"the variable {name}: "))
 
     def remove(self, name):
         return _ask(_variables.remove, name)
@@ -137,13 +141,13 @@ class Timers:
         return _timers.names()
 
     def due(self, name):
-        return _timers.due(name)
+        return _ask(_timers.due, name)
 
     def payload(self, name):
-        return _lifted(_timers.payload(name))
+        return _lifted(_ask(_timers.payload, name))
 
     def schedule(self, name):
-        return _timers.schedule(name)
+        return _ask(_timers.schedule, name)
 
 
 class Patterns:
@@ -159,7 +163,7 @@ class Patterns:
         return _patterns.names()
 
     def state(self, name):
-        return _lifted(_patterns.state(name))
+        return _lifted(_ask(_patterns.state, name))
 
 
 class Clock:
@@ -254,5 +258,5 @@ def reply(value):
 
 def config(name, otherwise=None):
     """A setting that the operator gave this quest."""
-    found = _config.get(name)
+    found = _ask(_config.get, name)
     return otherwise if found is None else found

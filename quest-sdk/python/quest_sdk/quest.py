@@ -146,7 +146,7 @@ def _store(instance, stored):
             if name in stored:
                 variables.remove(name)
             continue
-        lowered = lower(value)
+        lowered = lower(value, f"the variable {name}: ")
         if lowered != stored.get(name):
             variables.set(name, value)
 
