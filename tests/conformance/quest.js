@@ -106,7 +106,7 @@ quest("conformance", {
     do: act(true),
     raise: act(false),
     note(q, payload) {
-      q.publish("noted", { name: q.event.name, cause: q.event.cause, payload, missed: q.event.missed });
+      q.publish("noted", { name: q.event.name, cause: q.event.cause, payload: payload ?? null, missed: q.event.missed });
     },
   },
   queries: { ask: (q, list) => each(q, list, true) },

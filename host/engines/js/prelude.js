@@ -161,7 +161,8 @@
     }
     isRunning = true;
     const vars = call("variables.load");
-    const answer = run.call(parts, made(vars), call("current.payload"));
+    // Without a payload, default values of parameters count.
+    const answer = run.call(parts, made(vars), call("current.payload") ?? undefined);
     if (typeof answer?.then === "function") {
       throw new TypeError(`${name} gives a promise: an action does all that it does before it returns, so it is no async function`);
     }

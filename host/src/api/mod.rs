@@ -18,7 +18,7 @@ pub(crate) use streams::view;
 use axum::{
     Json, Router,
     extract::{Request, State},
-    http::{StatusCode, header},
+    http::{HeaderValue, StatusCode, header},
     middleware::{self, Next},
     response::{IntoResponse, Response},
     routing::{MethodRouter, delete, get, post},
@@ -134,10 +134,15 @@ pub fn router(api: Api) -> Router {
 /// How long requests may still take when the host stops. By then everything that it accepted is committed.
 const GRACE: Duration = Duration::from_millis(500);
 
-/// A host that stops keeps nobody waiting for an answer that another host will have.
+/// A host that stops keeps nobody waiting for an answer that another host will have, and takes no more on a connection that it has.
 async fn stopping(State(api): State<Api>, request: Request, next: Next) -> Response {
     tokio::select! {
-        response = next.run(request) => response,
+        mut response = next.run(request) => {
+            if api.stop.is_cancelled() {
+                response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
+            }
+            response
+        }
         () = async { api.stop.cancelled().await; tokio::time::sleep(GRACE).await } => {
             let message = "the host stops; what was asked is accepted and may still happen, or was not accepted";
             let error = Error::new(Kind::Unavailable, "stopping", message);

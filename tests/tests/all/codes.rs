@@ -22,7 +22,8 @@ const SOURCES: [&str; 10] = [
     "quest-sdk/src/error.rs",
 ];
 /// What looks like a code there, and is none: names of headers, threads and formats.
-const NOT_CODES: [&str; 4] = ["idempotency-key", "last-event-id", "wasm-ticker", "json-render-diagnostics"];
+const NOT_CODES: [&str; 5] =
+    ["idempotency-key", "last-event-id", "wasm-ticker", "json-render-diagnostics", "kebab-case"];
 /// Calls whose literal is a code even if it is one word.
 const MAKERS: [&str; 10] = [
     "refuse(",
@@ -35,6 +36,12 @@ const MAKERS: [&str; 10] = [
     "code: ",
     "UNAUTHORIZED,",
     "code.as_str() {",
+];
+/// What interpreters make: a file, and what stands before a code there.
+const INTERPRETERS: [(&str, &str); 3] = [
+    ("host/engines/common/contract.c", "give_refusal(call->out, text_of(\""),
+    ("host/engines/common/contract.c", "give_refusal(out, text_of(\""),
+    ("host/engines/js/prelude.js", "return [\""),
 ];
 /// Calls with the code as a later argument.
 const MAKERS_LATER: [&str; 4] = ["bury_all(", "bury(", "ignore(", "answer_failed("];
@@ -75,6 +82,12 @@ fn used() -> BTreeMap<String, PathBuf> {
                 used.insert(literal.to_owned(), file.clone());
             }
         }
+    }
+    for (file, maker) in INTERPRETERS {
+        let path = root().join(file);
+        let text = fs::read_to_string(&path).unwrap();
+        let made = text.split(maker).skip(1).map(|rest| rest.split('"').next().unwrap());
+        used.extend(made.map(|code| (code.to_owned(), path.clone())));
     }
     used
 }

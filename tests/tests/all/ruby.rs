@@ -203,7 +203,7 @@ fn the_originals_example_runs_unchanged() {
     let mut host = setup.start();
     let done = host.command(&["exec"]).arg(&file).output().unwrap();
     assert!(done.status.success(), "{}", said(&done));
-    let counter = |host: &Host| host.json(&["vars", "a_user_session_key"])[0]["counter"].clone();
+    let counter = |host: &Host| host.json(&["vars", "a_user_session_key"])["my_example_quest"]["counter"].clone();
     assert_eq!(counter(&host), json!(1));
     host.json(&["send", "--context", "a_user_session_key", "--event", "test_event"]);
     eventually("the event", || (counter(&host) == json!(2)).then_some(()));

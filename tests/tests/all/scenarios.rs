@@ -78,7 +78,7 @@ fn a_folder_stands_for_its_scenarios_and_sources_are_built() {
         command.env("CARGO_TARGET_DIR", quest_host_tests::guests::guests_target()).env("CARGO_NET_OFFLINE", "true");
         command.arg("test").args(args).output().unwrap()
     };
-    let list = command(&[quests.to_str().unwrap(), "--list", "--filter", "milli"]);
+    let list = command(&[quests.to_str().unwrap(), "--list", "--filter", "very milli"]);
     let line = format!(
         "{}:24  the very millisecond of the deadline is in time\n",
         quests.join("onboarding/scenarios.toml").display()
