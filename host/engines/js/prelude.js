@@ -57,8 +57,9 @@
       return [shown, { get: () => call(whole), enumerable: true }];
     }))));
 
-  const made = (vars) => Object.freeze(Object.defineProperties({
-    vars, variables, event, timers, patterns, clock, quests, random, log,
+  // Made once, not for each action: that would be most of what one costs.
+  const shared = Object.freeze(Object.defineProperties({
+    variables, event, timers, patterns, clock, quests, random, log,
     emit: (name, payload, context = here()) => call("events.emit", context, name, payload),
     send: (context, quest, action, payload) => call("events.send", context, quest, action, payload),
     broadcast: (name, payload) => call("events.broadcast", name, payload),
@@ -66,6 +67,7 @@
     reply: (value) => call("reply.set", value),
     config: (name) => call("config.get", name),
   }, Object.fromEntries(["context", "quest", "action", "instance"].map((name) => [name, { get: () => call(`current.${name}`), enumerable: true }]))));
+  const made = (vars) => Object.freeze(Object.create(shared, { vars: { value: vars, enumerable: true } }));
 
   // ── What every script has.
 
