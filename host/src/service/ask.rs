@@ -3,12 +3,10 @@
 use std::{sync::Arc, time::Duration};
 
 use quest_engine::{
-    action::{FailureKind, LogLine, PatternSeen},
+    action::{FailureKind, LogLine},
     keys,
     model::{Body, Command, Entry, Outcome, ReplyTo, Value, check_context, check_name},
     query::{self, Question},
-    record::Pattern,
-    schedule::Zone,
 };
 use serde_json::{Value as Json, json};
 use tokio::{sync::oneshot, time::Instant};
@@ -16,6 +14,7 @@ use tokio::{sync::oneshot, time::Instant};
 use super::{
     Error, Kind, Result, Service, draw_id,
     producer::{check_id, value},
+    standing::{self, Standing},
 };
 use crate::store::Read;
 
@@ -150,30 +149,14 @@ impl Service {
             );
             return Err(error.hint("`quest-host list` shows the quests and their queries"));
         }
-        let reads = vec![
-            Read::Hash { key: keys::instances(context) },
-            Read::Hash { key: keys::variables(context, quest) },
-            Read::Hash { key: keys::timers(context) },
-            Read::Hash { key: keys::patterns(context) },
-        ];
-        let mut replies = self.read_context(context, reads).await?;
-        let (mut instances, zone) = replies.instances()?;
+        let replies = self.read_context(context, standing::reads(context, quest)).await?;
+        let Standing { mut instances, variables, timers, patterns, zone, config } =
+            self.standing(replies, quest, &catalog)?;
         let active: Vec<String> = instances.keys().cloned().collect();
         let Some(instance) = instances.remove(quest) else {
             let message = format!("the context does not have the quest {quest:?}");
             return Err(Error::new(Kind::NotFound, "not-active", message));
         };
-        let variables = Arc::new(replies.variables()?);
-        let timers = replies.timers()?.into_iter().filter(|((owner, _), _)| owner == quest);
-        let timers = Arc::new(timers.map(|((_, name), timer)| (name, Arc::new(timer.seen()))).collect());
-        let patterns = replies.patterns()?.into_iter().filter(|((owner, _), _)| owner == quest);
-        let seen = |((_, name), record): ((String, String), Pattern)| {
-            let spec = catalog.spec_of(quest, &name, &record)?;
-            Some((name, PatternSeen { spec, record: Arc::new(record) }))
-        };
-        let patterns = Arc::new(patterns.filter_map(seen).collect());
-        let zone = zone.and_then(|name| Zone::parse(&name).ok()).unwrap_or_else(|| self.default_zone.clone());
-        let config = self.config.get(quest).cloned().unwrap_or_default();
         let busy = || {
             let error = Error::new(Kind::Unavailable, "busy", "too many queries run already");
             error.hint("ask again in a moment")

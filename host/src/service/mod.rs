@@ -7,6 +7,7 @@ pub(crate) mod ask;
 mod messages;
 pub(crate) mod producer;
 mod reads;
+mod standing;
 mod versions;
 mod waiters;
 

@@ -6,16 +6,18 @@ use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use futures_util::future::try_join_all;
 use quest_engine::{
-    action::{Export, Invocation, PatternSeen, Variables},
+    action::{Export, Invocation, Variables},
     keys,
     model::{Cause, Command, Value},
     record::{Before, Instance},
-    schedule::Zone,
 };
 use serde::Serialize;
 use serde_json::{Value as Json, json};
 
-use super::{Error, Kind, Result, Service, reads};
+use super::{
+    Error, Kind, Result, Service, reads,
+    standing::{self, Standing},
+};
 use crate::{
     quests::Serving,
     replies::read,
@@ -222,22 +224,9 @@ impl Service {
     /// The run that would upgrade an instance, as committed state has it.
     async fn upgrade_of(&self, serving: &Arc<dyn Serving>, quest: &str, met: Met) -> Result<Invocation> {
         let Met { partition, context, record } = met;
-        let reads = vec![
-            Read::Hash { key: keys::instances(&context) },
-            Read::Hash { key: keys::variables(&context, quest) },
-            Read::Hash { key: keys::timers(&context) },
-            Read::Hash { key: keys::patterns(&context) },
-        ];
-        let mut replies = read(&*self.store, partition, reads).await?;
-        let (instances, zone) = replies.instances()?;
-        let variables = replies.variables()?;
-        let timers = replies.timers()?.into_iter().filter(|((owner, _), _)| owner == quest);
-        let timers = timers.map(|((_, name), timer)| (name, Arc::new(timer.seen()))).collect();
-        let patterns = replies.patterns()?.into_iter().filter(|((owner, _), _)| owner == quest);
-        let patterns = patterns.filter_map(|((_, name), record)| {
-            let spec = serving.catalog().spec_of(quest, &name, &record)?;
-            Some((name, PatternSeen { spec, record: Arc::new(record) }))
-        });
+        let replies = read(&*self.store, partition, standing::reads(&context, quest)).await?;
+        let Standing { instances, variables, timers, patterns, zone, config } =
+            self.standing(replies, quest, serving.catalog())?;
         let now = reads::now();
         Ok(Invocation {
             export: Export::Perform,
@@ -252,13 +241,13 @@ impl Service {
             attempt: 1,
             hops: 0,
             payload: Value::Integer(i64::from(record.version)),
-            variables: Arc::new(variables),
-            timers: Arc::new(timers),
-            patterns: Arc::new(patterns.collect()),
-            zone: zone.and_then(|name| Zone::parse(&name).ok()).unwrap_or_else(|| self.default_zone.clone()),
+            variables,
+            timers,
+            patterns,
+            zone,
             missed: 0,
             active: Arc::new(instances.into_keys().collect()),
-            config: self.config.get(quest).cloned().unwrap_or_default(),
+            config,
             context,
         })
     }
