@@ -82,6 +82,14 @@ impl Run {
         Ok(self.definer().and_then(|definer| say(definer).map_err(refused)))
     }
 
+    /// What a `define` that returned has said.
+    pub(super) fn into_definer(self) -> Definer {
+        match self.phase {
+            Phase::Defining(definer) => definer,
+            Phase::Running(_) => Definer::default(),
+        }
+    }
+
     /// Moves what was printed to the log, so that printed and written lines keep their order.
     pub(super) fn take_printed(&mut self, whole: bool) {
         let Some(wasi) = &self.wasi else { return };

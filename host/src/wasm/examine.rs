@@ -72,7 +72,7 @@ impl Runtime {
     /// An error is what nothing can be found behind.
     fn examine_into(&self, bytes: &[u8], examined: &mut Examined) -> Result<(), LoadError> {
         check_bytes(bytes, self.settings.module_bytes_max)?;
-        let component = self.compile(bytes)?;
+        let (component, _) = self.compiled(&examined.digest, bytes)?;
         let found = imports::look(&component, &self.engine);
         let has_guest = !found.faults.iter().any(|fault| fault.code == "no-guest");
         (examined.imports, examined.exports, examined.faults) = (found.imports, found.exports, found.faults);

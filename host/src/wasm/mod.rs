@@ -104,20 +104,19 @@ impl Runtime {
     pub fn invoke(&self, module: &Module, invocation: Invocation) -> Ran {
         let (export, action) = (invocation.export, invocation.action.clone());
         let definition = module.quests.iter().find(|quest| quest.name == invocation.quest);
-        let mut recorder = Some(Box::new(Recorder::new(invocation, self.settings.action.clone(), definition)));
+        let recorder = Box::new(Recorder::new(invocation, self.settings.action.clone(), definition));
         let (pre, replayed) = module.code.pre();
-        let phase = match replayed {
-            Some(_) => Phase::Defining(Definer::default()),
-            None => recorder.take().map_or_else(|| Phase::Defining(Definer::default()), Phase::Running),
+        let (phase, replay) = match replayed {
+            Some(scripted) => (Phase::Defining(Definer::default()), Some((scripted, recorder))),
+            None => (Phase::Running(recorder), None),
         };
         let mut store = self.store(phase, self.settings.action_ms_max);
         let result = failure::guarded(|| {
             let instance = pre.instantiate(&mut store)?;
-            if let (Some(scripted), Some(recorder)) = (replayed, recorder) {
-                match script::replay(scripted, &instance, &mut store, recorder)? {
-                    Ok(()) => {}
-                    Err(error) => return Ok(Err(error)),
-                }
+            if let Some((scripted, recorder)) = replay
+                && let Err(error) = script::replay(scripted, &instance, &mut store, recorder)?
+            {
+                return Ok(Err(error));
             }
             let guest = instance.quest_host_guest();
             match export {

@@ -17,7 +17,7 @@ use super::{
     Runtime,
     border::{self, Phase, QuestPre, Run},
     failure, imports, limits,
-    script::{Scripted, Told},
+    script::{Script, Scripted, Told},
 };
 
 /// A module that can be run.
@@ -141,16 +141,7 @@ impl Runtime {
         check_bytes(bytes, self.settings.module_bytes_max)?;
         let digest = blake3::hash(bytes).to_hex().to_string();
         let began = Instant::now();
-        let cached = self.cache.get(&self.engine, &digest);
-        let from_cache = cached.is_some();
-        let component = match cached {
-            Some(component) => component,
-            None => {
-                let component = self.compile(bytes)?;
-                self.cache.put(&digest, &component);
-                component
-            }
-        };
+        let (component, from_cache) = self.compiled(&digest, bytes)?;
         let compiled_in = began.elapsed();
         let found = imports::look(&component, &self.engine);
         if let Some(fault) = found.faults.into_iter().next() {
@@ -164,6 +155,16 @@ impl Runtime {
         Ok(Arc::new(Module { digest, size: bytes.len(), quests, compiled_in, from_cache, code }))
     }
 
+    /// The compiled component of these bytes, whose digest this is; and whether it was in the cache. Otherwise it is from now on.
+    pub(super) fn compiled(&self, digest: &str, bytes: &[u8]) -> Result<(Component, bool), LoadError> {
+        if let Some(component) = self.cache.get(&self.engine, digest) {
+            return Ok((component, true));
+        }
+        let component = self.compile(bytes)?;
+        self.cache.put(digest, &component);
+        Ok((component, false))
+    }
+
     pub(super) fn compile(&self, bytes: &[u8]) -> Result<Component, LoadError> {
         Component::new(&self.engine, bytes).map_err(|error| {
             limits::refusal(&error, &self.settings).unwrap_or_else(|| {
@@ -175,36 +176,41 @@ impl Runtime {
 
     /// Runs `define` and collects what it says.
     pub(super) fn define(&self, pre: &QuestPre<Run>, can_start_patterns: bool) -> Result<Definer, LoadError> {
+        let (result, run) = self.run_define(pre, can_start_patterns, None);
+        match result {
+            Ok(Ok(())) => Ok(run.into_definer()),
+            Ok(Err(border::GuestError { code, message })) => {
+                Err(LoadError::new("define-failed", format!("its define failed with {code}: {message}"), ""))
+            }
+            Err(error) => Err(self.why_undefined(&error, &run)),
+        }
+    }
+
+    /// Runs `define` in a fresh instance, for a component or for the script of an interpreter; and what is left of the run.
+    pub(super) fn run_define(
+        &self,
+        pre: &QuestPre<Run>,
+        can_start_patterns: bool,
+        script: Option<Arc<Script>>,
+    ) -> (wasmtime::Result<Result<(), border::GuestError>>, Run) {
         let mut definer = Definer::default();
         if can_start_patterns {
             definer.starts_patterns();
         }
         let mut store = self.store(Phase::Defining(definer), self.settings.define_ms_max);
+        store.data_mut().script = script;
         let result =
             pre.instantiate(&mut store).and_then(|instance| instance.quest_host_guest().call_define(&mut store));
         let mut run = store.into_data();
         run.take_printed(true);
-        let Run { phase, define_log, limiter, .. } = run;
-        match result {
-            Ok(Ok(())) => {}
-            Ok(Err(border::GuestError { code, message })) => {
-                return Err(LoadError::new("define-failed", format!("its define failed with {code}: {message}"), ""));
-            }
-            Err(error) => {
-                let said = last_words(&define_log);
-                return Err(self.why_undefined(&error, limiter.refused, &said));
-            }
-        }
-        match phase {
-            Phase::Defining(definer) => Ok(definer),
-            Phase::Running(_) => Ok(Definer::default()),
-        }
+        (result, run)
     }
 
     /// Why `define` did not return.
-    pub(super) fn why_undefined(&self, error: &wasmtime::Error, refused: Option<String>, said: &str) -> LoadError {
+    pub(super) fn why_undefined(&self, error: &wasmtime::Error, run: &Run) -> LoadError {
         const ONLY: &str = "define only says what the quests are: move work and state into actions";
         let settings = &self.settings;
+        let said = last_words(&run.define_log);
         let limit = |why: &str| LoadError::new("limit", format!("its define does not end well: {why}{said}"), ONLY);
         if failure::is_busy(error) {
             let message = format!("all {} instances are in use (limit instances_max)", settings.instances_max);
@@ -222,8 +228,8 @@ impl Runtime {
             Some(Trap::StackOverflow) => return limit(&failure::overflow(settings)),
             _ => {}
         }
-        match refused {
-            Some(refused) => limit(&refused),
+        match &run.limiter.refused {
+            Some(refused) => limit(refused),
             None if failure::hands_over_too_much(error) => limit(&failure::handed_over(settings)),
             None => {
                 let why = failure::reason(error);
@@ -246,7 +252,7 @@ pub(super) fn ready(linker: &Linker<Run>, component: &Component) -> Result<Quest
 }
 
 /// The last lines that a `define` wrote, such as a panic's text.
-pub(super) fn last_words(log: &[String]) -> String {
+fn last_words(log: &[String]) -> String {
     const LINES: usize = 3;
     let lines: Vec<&str> =
         log.iter().map(String::as_str).filter(|line| !line.is_empty() && !line.starts_with("note: run with")).collect();

@@ -36,20 +36,15 @@ pub(in crate::wasm) struct Interpreters(Mutex<BTreeMap<Language, Arc<Interpreter
 impl Interpreters {
     /// The interpreter of a language. The first one takes about as long as compiling a module, unless its code is in the cache.
     pub(super) fn get(&self, runtime: &Runtime, language: Language) -> Result<Arc<Interpreter>, LoadError> {
+        // Languages that are run by one interpreter share it.
+        let language = language.run_as();
         let mut made = self.0.lock();
         if let Some(interpreter) = made.get(&language) {
             return Ok(Arc::clone(interpreter));
         }
         let bytes = language.interpreter();
         let digest = blake3::hash(bytes).to_hex().to_string();
-        let component = match runtime.cache.get(&runtime.engine, &digest) {
-            Some(component) => component,
-            None => {
-                let component = runtime.compile(bytes)?;
-                runtime.cache.put(&digest, &component);
-                component
-            }
-        };
+        let (component, _) = runtime.compiled(&digest, bytes)?;
         let pre = prepare(runtime, &component)?;
         let interpreter = Arc::new(Interpreter { digest, pre, instrumented: OnceLock::new(), language });
         made.insert(language, Arc::clone(&interpreter));

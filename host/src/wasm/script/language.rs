@@ -48,6 +48,14 @@ impl Language {
         }
     }
 
+    /// The language that its interpreter runs.
+    pub(super) fn run_as(self) -> Self {
+        match self {
+            Self::TypeScript => Self::JavaScript,
+            other => other,
+        }
+    }
+
     /// Its interpreter, a component.
     pub(super) fn interpreter(self) -> &'static [u8] {
         match self {

@@ -19,10 +19,7 @@ use std::{
     time::Instant,
 };
 
-use quest_engine::{
-    action::{Definer, Recorder},
-    model::QuestDefinition,
-};
+use quest_engine::{action::Recorder, model::QuestDefinition};
 use serde::Serialize;
 
 pub(super) use interpreter::{Interpreter, Interpreters, link};
@@ -33,7 +30,7 @@ use super::{
     LoadError, Module, Runtime,
     border::{GuestError, Phase, QuestPre, Run},
     failure,
-    module::{Code, last_words},
+    module::Code,
 };
 
 /// The code of an interpreter's own words for a script that does not parse.
@@ -194,27 +191,21 @@ impl Runtime {
 
     /// Loads the script in a fresh instance and collects what it defines.
     fn define_script(&self, scripted: &Scripted) -> Result<Defined, LoadError> {
-        let mut definer = Definer::default();
-        definer.starts_patterns();
-        let mut store = self.store(Phase::Defining(definer), self.settings.define_ms_max);
-        store.data_mut().script = Some(Arc::clone(&scripted.script));
         // Not in a snapshot, which would not tell its statements again.
-        let pre = &scripted.interpreter.pre;
-        let result =
-            pre.instantiate(&mut store).and_then(|instance| instance.quest_host_guest().call_define(&mut store));
-        let Run { phase, define_log, limiter, told, .. } = store.into_data();
+        let (result, mut run) = self.run_define(&scripted.interpreter.pre, true, Some(Arc::clone(&scripted.script)));
         match result {
             Ok(Ok(())) => {}
             Ok(Err(GuestError { code, message })) => return Err(wrong(scripted, &code, &message)),
             Err(error) => {
-                let mut fault = self.why_undefined(&error, limiter.refused, &last_words(&define_log));
-                fault.message.push_str(&scripted.place(&told));
+                let mut fault = self.why_undefined(&error, &run);
+                fault.message.push_str(&scripted.place(&run.told));
                 return Err(fault);
             }
         }
-        let Phase::Defining(definer) = phase else { return Ok(Defined::default()) };
-        let quests = definer.finish().map_err(|refusal| wrong(scripted, refusal.code, &refusal.message))?;
-        Ok(Defined { quests, statements: told.statements })
+        let statements = std::mem::take(&mut run.told.statements);
+        let finished = run.into_definer().finish();
+        let quests = finished.map_err(|refusal| wrong(scripted, refusal.code, &refusal.message))?;
+        Ok(Defined { quests, statements })
     }
 }
 

@@ -18,7 +18,7 @@ use wasmtime::{
     Store,
     component::{Component, Instance, Lift, WasmList},
 };
-use wasmtime_wizer::{ComponentInstanceState, Wizer};
+use wasmtime_wizer::{ComponentContext, ComponentInstanceState, Wizer};
 
 use super::{Interpreter, Scripted, interpreter::prepare};
 use crate::wasm::{
@@ -30,8 +30,11 @@ use crate::wasm::{
 /// The function whose effect a snapshot keeps.
 const DEFINE: &str = "quest:host/guest.define@0.1.0";
 
-/// An interpreter with exports that show its state.
-pub(super) struct Instrumented(Component);
+/// An interpreter with exports that show its state, and what of it a snapshot is made with.
+pub(super) struct Instrumented {
+    context: ComponentContext<'static>,
+    component: Component,
+}
 
 /// Snapshots that are wanted, in order.
 #[derive(Default)]
@@ -94,31 +97,25 @@ impl Runtime {
     fn snapshot(&self, scripted: &Scripted) -> Result<QuestPre<Run>, String> {
         let interpreter = &scripted.interpreter;
         let instrumented = interpreter.instrumented.get_or_init(|| self.instrument(interpreter));
-        let Some(Instrumented(component)) = instrumented else {
+        let Some(instrumented) = instrumented else {
             return Err("the interpreter cannot be instrumented".to_owned());
         };
-        let bytes = self.take(scripted, component).map_err(|error| format!("{error:#}"))?;
+        let bytes = self.take(scripted, instrumented).map_err(|error| format!("{error:#}"))?;
         let component = self.compile(&bytes).map_err(|LoadError { message, .. }| message)?;
         self.cache.put(&scripted.digest(), &component);
         prepare(self, &component).map_err(|LoadError { message, .. }| message)
     }
 
     fn instrument(&self, interpreter: &Interpreter) -> Option<Instrumented> {
-        let (_, bytes) = wizer().instrument_component(interpreter.language.interpreter()).ok()?;
+        let (context, bytes) = wizer().instrument_component(interpreter.language.interpreter()).ok()?;
         let digest = blake3::hash(&bytes).to_hex().to_string();
-        let cached = self.cache.get(&self.engine, &digest);
-        let component = cached.or_else(|| {
-            let component = self.compile(&bytes).ok()?;
-            self.cache.put(&digest, &component);
-            Some(component)
-        });
-        component.map(Instrumented)
+        let (component, _) = self.compiled(&digest, &bytes).ok()?;
+        Some(Instrumented { context, component })
     }
 
     /// Loads the script in the interpreter and writes it down as it is then.
-    fn take(&self, scripted: &Scripted, component: &Component) -> wasmtime::Result<Vec<u8>> {
-        let wizer = wizer();
-        let (context, _) = wizer.instrument_component(scripted.interpreter.language.interpreter())?;
+    fn take(&self, scripted: &Scripted, instrumented: &Instrumented) -> wasmtime::Result<Vec<u8>> {
+        let Instrumented { context, component } = instrumented;
         let mut store = self.store(Phase::Defining(Definer::default()), self.settings.define_ms_max);
         store.data_mut().script = Some(Arc::clone(&scripted.script));
         let pre = QuestPre::new(self.scripts.instantiate_pre(component)?)?;
@@ -128,7 +125,7 @@ impl Runtime {
         // Reading the state takes the guest's own functions, and as long as it takes.
         store.set_epoch_deadline(u64::MAX / 2);
         store.set_hostcall_fuel(usize::MAX);
-        at_once(wizer.snapshot_component(&context, &mut State { store: &mut store, instance }))
+        at_once(wizer().snapshot_component(context, &mut State { store: &mut store, instance }))
     }
 }
 
