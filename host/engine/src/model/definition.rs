@@ -54,10 +54,9 @@ impl QuestDefinition {
             .map(|(action, _)| action.as_str())
     }
 
-    /// A digest of all that an instance meets of it: what lives on in the instance, and the actions that its timers may call.
-    fn digest(&self) -> u64 {
-        let mut texts: Vec<String> =
-            self.declared().into_iter().map(|(label, digest)| format!("{label} {digest}")).collect();
+    /// A digest of all that an instance meets of it: what lives on in the instance (`declared`), and the actions that its timers may call.
+    fn digest(&self, declared: &BTreeMap<String, u64>) -> u64 {
+        let mut texts: Vec<String> = declared.iter().map(|(label, digest)| format!("{label} {digest}")).collect();
         texts.extend(self.actions.keys().map(|action| format!("action {action}")));
         let texts: Vec<&str> = texts.iter().map(String::as_str).collect();
         Seed::of(&texts).next_u64()
@@ -98,13 +97,14 @@ impl Catalog {
             for event in &quest.add_on {
                 catalog.add_on.entry(event.clone()).or_default().push(quest.name.clone());
             }
+            let digests = quest.declared();
+            catalog.digests.insert(quest.name.clone(), quest.digest(&digests));
             if !quest.every.is_empty() || !quest.patterns.is_empty() {
                 // They were checked when they were declared.
                 let read = |(name, text): (&String, &String)| Some((name.clone(), plans::known_pattern(text).ok()?));
                 let patterns = quest.patterns.iter().filter_map(read).collect();
-                catalog.declared.insert(quest.name.clone(), Declared { digests: quest.declared(), patterns });
+                catalog.declared.insert(quest.name.clone(), Declared { digests, patterns });
             }
-            catalog.digests.insert(quest.name.clone(), quest.digest());
             catalog.quests.insert(quest.name.clone(), quest);
         }
         catalog

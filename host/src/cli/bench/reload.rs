@@ -8,11 +8,12 @@ use std::{
 
 use anyhow::{Context as _, bail};
 
-use super::load::{Latency, Load, Spread};
+use super::{
+    PATIENCE,
+    load::{Latency, Load, Spread},
+};
 use crate::{host::Host, reload::Change};
 
-/// How long one version may take.
-const PATIENCE: Duration = Duration::from_secs(60);
 /// Pause between two saves: nobody saves faster, and the clock of files tells them apart.
 const PAUSE: Duration = Duration::from_millis(100);
 

@@ -58,29 +58,25 @@ pub async fn look(connection: &Connection, address: &Address) -> Result<Found> {
 
 /// The share of its `maxmemory` that the fullest server uses; 0 where there is no such bound.
 pub async fn memory_used(connection: &Connection) -> Result<f64> {
-    let mut info = redis::cmd("INFO");
-    info.arg("memory");
-    let mut most = 0.0f64;
-    for answer in ask(connection, info).await? {
-        let text: String = redis::from_redis_value(answer).map_err(|error| Error::Unusable(error.to_string()))?;
-        let (used, max) = (number(&text, "used_memory:"), number(&text, "maxmemory:"));
-        if max > 0.0 {
-            most = most.max(used / max);
-        }
-    }
-    Ok(most)
+    let servers = memory(connection).await?;
+    let bounded = servers.into_iter().filter(|(_, max)| *max > 0.0);
+    Ok(bounded.map(|(used, max)| used / max).fold(0.0, f64::max))
 }
 
 /// The bytes that all servers use.
 pub async fn memory_bytes(connection: &Connection) -> Result<f64> {
+    Ok(memory(connection).await?.into_iter().map(|(used, _)| used).sum())
+}
+
+/// Of each server the bytes that it uses, and its bound; 0 where it has none.
+async fn memory(connection: &Connection) -> Result<Vec<(f64, f64)>> {
     let mut info = redis::cmd("INFO");
     info.arg("memory");
-    let mut bytes = 0.0;
-    for answer in ask(connection, info).await? {
+    let figures = |answer| {
         let text: String = redis::from_redis_value(answer).map_err(|error| Error::Unusable(error.to_string()))?;
-        bytes += number(&text, "used_memory:");
-    }
-    Ok(bytes)
+        Ok((number(&text, "used_memory:"), number(&text, "maxmemory:")))
+    };
+    ask(connection, info).await?.into_iter().map(figures).collect()
 }
 
 /// A figure of INFO; 0 where it has none.
