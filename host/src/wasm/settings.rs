@@ -8,6 +8,8 @@ use quest_engine::limits::ActionLimits;
 use serde::{Deserialize, Serialize};
 use wasmtime::{Config, Enabled, InstanceAllocationStrategy, PoolingAllocationConfig, WasmBacktraceDetails};
 
+use super::Permit;
+
 /// How quests are run. Every limit is on by default.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
@@ -35,10 +37,14 @@ pub struct RuntimeSettings {
     pub call_bytes_max: usize,
     /// Instances at once: as many as turns and queries run at once, and some for loading. Past it an action fails as `busy` and is tried again.
     pub instances_max: u32,
+    /// Instances that are kept between actions, of quests that ask for it; 0: none. They are among `instances_max`, each with its memory.
+    pub instances_kept_max: u32,
     /// Bytes of a module file: compiling takes time and memory with its size.
     pub module_bytes_max: usize,
     /// Bounds of what an action records.
     pub action: ActionLimits,
+    /// What quests may do beyond their own context.
+    pub permit: Permit,
 }
 
 impl Default for RuntimeSettings {
@@ -55,8 +61,10 @@ impl Default for RuntimeSettings {
             stack_bytes_max: 512 << 10,
             call_bytes_max: 16 << 20,
             instances_max: 64,
+            instances_kept_max: 16,
             module_bytes_max: 64 << 20,
             action: ActionLimits::default(),
+            permit: Permit::default(),
         }
     }
 }
@@ -74,6 +82,12 @@ impl RuntimeSettings {
             self.stack_bytes_max
         );
         anyhow::ensure!(self.instances_max > 0, "instances_max is 0: no quest could run");
+        anyhow::ensure!(
+            self.instances_kept_max < self.instances_max,
+            "instances_kept_max is {}, and less than instances_max ({}): fresh ones need room beside those kept",
+            self.instances_kept_max,
+            self.instances_max
+        );
         Ok(())
     }
 }

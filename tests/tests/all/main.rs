@@ -17,6 +17,7 @@ mod examine;
 mod faults;
 mod hello_c;
 mod modules;
+mod permissions;
 mod races;
 mod readme;
 mod reload;
