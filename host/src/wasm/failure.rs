@@ -108,8 +108,17 @@ fn frames(error: &wasmtime::Error) -> String {
 /// The functions of one frame, those inlined into it first.
 fn names(frame: &wasmtime::FrameInfo) -> Vec<String> {
     let symbols = frame.symbols().iter();
-    let named: Vec<String> = symbols.filter_map(|symbol| Some(format!("{}{}", symbol.name()?, place(symbol)))).collect();
-    if named.is_empty() { frame.func_name().map(str::to_owned).into_iter().collect() } else { named }
+    let named: Vec<String> = symbols.filter_map(|symbol| Some(readable(symbol.name()?) + &place(symbol))).collect();
+    if named.is_empty() { frame.func_name().map(readable).into_iter().collect() } else { named }
+}
+
+/// A function's name as its author wrote it, in Rust and in C++; as it is, if it is of another language.
+fn readable(name: &str) -> String {
+    if let Ok(demangled) = rustc_demangle::try_demangle(name) {
+        return format!("{demangled:#}");
+    }
+    let demangled = cpp_demangle::Symbol::new(name).ok().and_then(|symbol| symbol.demangle().ok());
+    demangled.unwrap_or_else(|| name.to_owned())
 }
 
 /// A place in the source, in brackets; empty where it is not known.
@@ -132,6 +141,18 @@ fn is_machinery(name: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn names_are_as_their_authors_wrote_them() {
+        for (name, expected) in [
+            ("_RNvNtNtCs123_3std7process5abort", "std::process::abort"),
+            ("_ZN4core9panicking5panic17h0123456789abcdefE", "core::panicking::panic"),
+            ("_ZN5Quest3runEi", "Quest::run(int)"),
+            ("main.(*Quest).Run", "main.(*Quest).Run"),
+        ] {
+            assert_eq!(readable(name), expected);
+        }
+    }
 
     #[test]
     fn a_panic_is_caught_with_its_text() {

@@ -96,7 +96,7 @@ impl Runtime {
             scripts,
             interpreters,
             snapshots,
-            kept: kept::Kept::new(settings.instances_kept_max as usize),
+            kept: kept::Kept::new(settings.kept()),
             defining: QuestLimits::of_define(&settings),
             settings,
             cache,

@@ -25,7 +25,7 @@ fn runs(script: &str, module: &Path, policy: &str) {
     std::fs::write(folder.path().join("quest.toml"), policy).unwrap();
     let mut command = Setup::new(crate::EXE, folder.path(), &[]).command();
     // A busy machine is no reason to fail; what never ends is tried twice.
-    let patient = ["--set", "wasm.action_ms_max=10000", "--set", "engine.attempts_max=2"];
+    let patient = ["--set", "wasm.action_ms_max=5000", "--set", "engine.attempts_max=2"];
     // What quests may do by themselves is tested elsewhere: permissions.rs.
     let permitted = ["--set", "wasm.permit.other_contexts=always", "--set", "wasm.permit.broadcast=always"];
     command.arg("test").arg(script).arg("--module").arg(&copied).args(patient).args(permitted);
