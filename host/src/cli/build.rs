@@ -12,7 +12,7 @@ use anyhow::{Context as _, anyhow, bail};
 use serde_json::Value;
 
 use super::print::Printer;
-use crate::wasm::Problem;
+use crate::{folders, wasm::Problem};
 
 /// What quests are built for.
 const TARGET: &str = "wasm32-wasip2";
@@ -54,14 +54,9 @@ struct Crate {
     name: String,
 }
 
-/// Whether a folder has the sources of a quest.
-pub(crate) fn is_source(folder: &Path) -> bool {
-    folder.join("Cargo.toml").is_file() || folder.join("build.sh").is_file()
-}
-
-/// Builds every folder in `quests` that has a `Cargo.toml` (those of one workspace by one cargo) or a `build.sh`.
+/// Builds the sources in a folder with quests: crates (those of one workspace by one cargo), and folders with a `build.sh`.
 pub(crate) fn build(quests: &Path, printer: &Printer) -> anyhow::Result<Built> {
-    Ok(build_folders(folders(quests)?, printer))
+    Ok(build_folders(folders::sources_in(quests)?, printer))
 }
 
 /// Builds these folders, as [`build`] does.
@@ -85,18 +80,6 @@ pub(crate) fn build_folders(folders: Vec<PathBuf>, printer: &Printer) -> Built {
         workspace(&root, crates, printer, &mut built);
     }
     built
-}
-
-/// The folders in a folder with quests.
-pub(crate) fn folders(quests: &Path) -> anyhow::Result<Vec<PathBuf>> {
-    if !quests.is_dir() {
-        return Ok(Vec::new());
-    }
-    let entries = std::fs::read_dir(quests).with_context(|| format!("cannot read {}", quests.display()))?;
-    let mut folders: Vec<PathBuf> =
-        entries.filter_map(|entry| Some(entry.ok()?.path())).filter(|path| path.is_dir()).collect();
-    folders.sort();
-    Ok(folders)
 }
 
 /// A crate and the folder of the workspace that it belongs to; its own, if it belongs to none.

@@ -19,7 +19,7 @@ use super::{
     print::{Printer, plain},
 };
 use crate::{
-    reload::modules_in,
+    folders::modules_in,
     wasm::{Access, Examined, LoadError, Runtime},
 };
 
