@@ -15,19 +15,20 @@ use serde_json::{Value, json};
 
 use super::{
     Outcome,
+    build::{self, Built},
     client::Refused,
     print::{Printer, plain},
 };
 use crate::{
-    folders::modules_in,
-    wasm::{Access, Examined, LoadError, Runtime},
+    folders,
+    wasm::{Access, Examined, LoadError, Problem, Runtime},
 };
 
 #[derive(clap::Args)]
 pub(crate) struct Args {
     #[command(flatten)]
     _local: super::Local,
-    /// The modules, or folders of them.
+    /// The modules, or folders of them or of their sources, which are built first.
     #[arg(required = true)]
     files: Vec<PathBuf>,
     /// The settings file (quest-host.toml in this folder, if there is one): its limits count.
@@ -36,6 +37,9 @@ pub(crate) struct Args {
     /// A setting, as `quest-host config` names it, e.g. --set wasm.memory_bytes_max=1048576.
     #[arg(long = "set", value_name = "NAME=VALUE")]
     sets: Vec<String>,
+    /// Look at the modules as they are; build nothing.
+    #[arg(long)]
+    no_build: bool,
 }
 
 /// Shows what each module is.
@@ -86,11 +90,12 @@ pub(crate) fn check(args: &Args, printer: &Printer) -> Outcome {
 fn each(args: &Args, printer: &Printer, mut tell: impl FnMut(&Path, &Examined)) -> Outcome {
     let resolved = crate::settings::resolve(&super::pairs(&args.sets)?, args.config.as_deref())?;
     resolved.warnings.iter().for_each(|warning| printer.warn(warning));
+    let builds = resolved.settings.build && !args.no_build;
     let settings = resolved.settings.runtime();
     let bytes_max = settings.module_bytes_max;
     let runtime = Runtime::new(settings)?;
     let mut defined: BTreeMap<String, PathBuf> = BTreeMap::new();
-    for file in files(&args.files)? {
+    for file in files(&args.files, builds, printer)? {
         let bytes = crate::wasm::read(&file, bytes_max).with_context(|| format!("cannot read {}", file.display()))?;
         let mut examined = runtime.examine_as(&file, &bytes);
         for quest in &examined.quests {
@@ -104,20 +109,25 @@ fn each(args: &Args, printer: &Printer, mut tell: impl FnMut(&Path, &Examined)) 
     Ok(())
 }
 
-fn files(named: &[PathBuf]) -> anyhow::Result<Vec<PathBuf>> {
+fn files(named: &[PathBuf], builds: bool, printer: &Printer) -> anyhow::Result<Vec<PathBuf>> {
     let mut files = Vec::new();
     for path in named {
         if !path.is_dir() {
             files.push(path.clone());
             continue;
         }
-        let found = modules_in(path)?;
+        let mut found = folders::modules_in(path)?;
+        if builds {
+            let Built { modules, left_out, .. } = build::build(path, printer)?;
+            if let Some(Problem { file, code, message, hint }) = left_out.first() {
+                return Err(Refused::failed(&format!("{}: {message} [{code}]", file.display()), hint));
+            }
+            found.extend(modules.into_keys());
+        }
         if found.is_empty() {
             let message = format!("there is no module in {}", path.display());
-            return Err(Refused::usage(
-                &message,
-                "a module is a .wasm file or a script; `quest-host run` builds sources",
-            ));
+            let hint = "a module is a .wasm file or a script, or what the sources in a folder are built to";
+            return Err(Refused::usage(&message, hint));
         }
         files.extend(found);
     }
