@@ -33,7 +33,9 @@ fn main() -> Result<()> {
         take(&from, to, &mut files)?;
     }
     files.sort();
-    let mut text = String::from("/// What is shipped: paths and contents, in order of path.\npub static FILES: &[(&str, &[u8])] = &[\n");
+    let mut text = String::from(
+        "/// What is shipped: paths and contents, in order of path.\npub static FILES: &[(&str, &[u8])] = &[\n",
+    );
     for (name, file) in files {
         let _ = writeln!(text, "    ({name:?}, include_bytes!({:?})),", file.display().to_string());
     }
@@ -51,7 +53,9 @@ fn take(from: &Path, to: &str, files: &mut Vec<(String, PathBuf)>) -> Result<()>
         let path = entry?.path();
         let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
         // What builds make, and what only the repository's own tests read.
-        if !name.starts_with('.') && !["target", "__pycache__", "tests", "tests.rs", "bindings.sh"].contains(&name.as_str()) {
+        if !name.starts_with('.')
+            && !["target", "__pycache__", "tests", "tests.rs", "bindings.sh"].contains(&name.as_str())
+        {
             take(&path, &format!("{to}/{name}"), files)?;
         }
     }

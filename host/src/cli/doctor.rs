@@ -43,7 +43,9 @@ fn tell(language: Language, printer: &Printer) -> bool {
             .iter()
             .map(|tool| json!({ "tool": tool.name, "path": tool.path, "version": tool.version, "wrong": tool.wrong, "fit": tool.is_fit() }))
             .collect();
-        printer.json(&json!({ "language": language.id(), "ready": command.is_none(), "tools": shown, "install": command }));
+        printer.json(
+            &json!({ "language": language.id(), "ready": command.is_none(), "tools": shown, "install": command }),
+        );
         return command.is_none();
     }
     let verdict = match (tools.is_empty(), command.is_none()) {

@@ -71,15 +71,11 @@ impl Language {
         }
         let entries = std::fs::read_dir(folder).ok()?;
         let names: Vec<_> = entries.filter_map(|entry| Some(entry.ok()?.path())).collect();
-        let any = |endings: &[&str]| names.iter().any(|it| endings.iter().any(|end| it.extension() == Some(end.as_ref())));
-        [
-            (Self::Zig, &["zig"][..]),
-            (Self::Cpp, &["cpp", "cc", "cxx"]),
-            (Self::C, &["c"]),
-            (Self::Python, &["py"]),
-        ]
-        .into_iter()
-        .find_map(|(language, endings)| (any(endings) && folders::is_source(folder)).then_some(language))
+        let any =
+            |endings: &[&str]| names.iter().any(|it| endings.iter().any(|end| it.extension() == Some(end.as_ref())));
+        [(Self::Zig, &["zig"][..]), (Self::Cpp, &["cpp", "cc", "cxx"]), (Self::C, &["c"]), (Self::Python, &["py"])]
+            .into_iter()
+            .find_map(|(language, endings)| (any(endings) && folders::is_source(folder)).then_some(language))
     }
 }
 

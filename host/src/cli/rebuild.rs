@@ -41,7 +41,10 @@ pub(super) async fn follow(quests: &Path, reloader: Reloader, printer: Printer) 
         let paths = watch.changed().await?;
         let touched: BTreeSet<PathBuf> = match is_source(quests) {
             true => BTreeSet::from([quests.to_owned()]),
-            false => paths.iter().filter_map(|path| Some(quests.join(path.strip_prefix(&folder).ok()?.iter().next()?))).collect(),
+            false => paths
+                .iter()
+                .filter_map(|path| Some(quests.join(path.strip_prefix(&folder).ok()?.iter().next()?)))
+                .collect(),
         };
         let known: Vec<PathBuf> = built.keys().filter(|source| !is_source(source)).cloned().collect();
         for gone in known {

@@ -48,10 +48,9 @@ pub(crate) fn needs(language: Language) -> Vec<Tool> {
     match language {
         Language::Ruby | Language::JavaScript | Language::TypeScript | Language::Lua => Vec::new(),
         Language::Rust => vec![tool("cargo", &[&["cargo", "--version"]], None, Some(at_least("1.95"))), target()],
-        Language::Python => vec![
-            tool("componentize-py", &[&["componentize-py", "--version"]], Some(COMPONENTIZE_PY), None),
-            bash(),
-        ],
+        Language::Python => {
+            vec![tool("componentize-py", &[&["componentize-py", "--version"]], Some(COMPONENTIZE_PY), None), bash()]
+        }
         Language::Go => {
             vec![tool("go", &[&["go", "env", "GOVERSION"]], Some(GO), Some(at_least("1.27"))), wasm_tools(), bash()]
         }
@@ -159,15 +158,18 @@ fn compiler() -> Tool {
 
 /// The library of Rust's target.
 fn target() -> Tool {
-    let asked = Command::new("rustc").args(["--print", "target-libdir", "--target", TARGET]).stdin(Stdio::null()).output();
-    let libraries = asked.ok().filter(|it| it.status.success()).map(|it| String::from_utf8_lossy(&it.stdout).trim().to_owned());
+    let asked =
+        Command::new("rustc").args(["--print", "target-libdir", "--target", TARGET]).stdin(Stdio::null()).output();
+    let libraries =
+        asked.ok().filter(|it| it.status.success()).map(|it| String::from_utf8_lossy(&it.stdout).trim().to_owned());
     let path = libraries.map(PathBuf::from).filter(|path| path.is_dir());
     Tool { name: TARGET, path, version: String::new(), wrong: None, package: None }
 }
 
 fn find(name: &str) -> Option<PathBuf> {
     use std::os::unix::fs::PermissionsExt as _;
-    let runs = |file: &PathBuf| std::fs::metadata(file).is_ok_and(|it| it.is_file() && it.permissions().mode() & 0o111 != 0);
+    let runs =
+        |file: &PathBuf| std::fs::metadata(file).is_ok_and(|it| it.is_file() && it.permissions().mode() & 0o111 != 0);
     std::env::split_paths(&path()).map(|folder| folder.join(name)).find(runs)
 }
 
@@ -184,7 +186,8 @@ mod tests {
     #[test]
     fn versions_are_compared_by_their_numbers() {
         let at_least = Version { major_minor: "1.27", exactly: false };
-        for (has, wrong) in [("go1.27.3", false), ("go1.30", false), ("go1.9", true), ("go2.0", false), ("odd", false)] {
+        for (has, wrong) in [("go1.27.3", false), ("go1.30", false), ("go1.9", true), ("go2.0", false), ("odd", false)]
+        {
             assert_eq!(at_least.wrong("go", has).is_some(), wrong, "{has}");
         }
         let exactly = Version { major_minor: "0.17", exactly: true };
@@ -205,7 +208,10 @@ mod tests {
         assert_eq!(install(&[tool("zig", Some(ZIG), Some("/zig"))]), None);
         let command = install(&[tool("zig", Some(ZIG), None), tool("wasm-tools", Some(WASM_TOOLS), None)]);
         let command = command.unwrap_or_default();
-        assert!(command.starts_with("python3 -m venv /") && command.ends_with(&format!("{ZIG} {WASM_TOOLS}")), "{command}");
+        assert!(
+            command.starts_with("python3 -m venv /") && command.ends_with(&format!("{ZIG} {WASM_TOOLS}")),
+            "{command}"
+        );
         assert_eq!(install(&[tool(TARGET, None, None)]).as_deref(), Some("rustup target add wasm32-wasip2"));
     }
 }

@@ -24,7 +24,7 @@ static const q_quest greeter = {
     // The event that adds the quest to a context.
     .add_on = Q_NAMES("visited"),
     .actions = (const q_action[]){{"visit", visit, .on = Q_NAMES("visited")}, {"miss", miss}, {0}},
-    .queries = (const q_query[]){{"total", total}, {0}},
+    .queries = (const q_action[]){{"total", total}, {0}},
 };
 
 const q_quest *const q_module[] = {&greeter, NULL};

@@ -27,7 +27,7 @@ constexpr q_action actions[] = {
     {.name = "miss", .run = miss},
     {},
 };
-constexpr q_query queries[] = {{.name = "total", .run = total}, {}};
+constexpr q_action queries[] = {{.name = "total", .run = total}, {}};
 
 constexpr q_quest greeter = {
     .name = "hello",

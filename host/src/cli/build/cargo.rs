@@ -148,4 +148,3 @@ fn has_profile(folder: &Path) -> bool {
     let has = |manifest: toml::Table| manifest.get("profile").is_some_and(|profiles| profiles.get("quest").is_some());
     folder.ancestors().filter_map(manifest_of).any(has)
 }
-

@@ -20,7 +20,7 @@ use super::{print::Printer, tools};
 use crate::{folders, wasm::Problem};
 
 /// Lines of a failed `build.sh` that are shown.
-const LINES_SHOWN: usize = 12;
+const LINES_SHOWN: usize = 16;
 
 /// What came of the sources in a folder with quests.
 #[derive(Default)]
@@ -74,13 +74,23 @@ fn script(folder: &Path, printer: &Printer) -> anyhow::Result<PathBuf> {
     let output = command.output().context("cannot start bash")?;
     if !output.status.success() {
         let text = String::from_utf8_lossy(&output.stderr);
-        let lines: Vec<&str> = text.lines().collect();
-        let shown = lines[lines.len().saturating_sub(LINES_SHOWN)..].join("\n");
+        let shown = ends(&text);
         bail!("build.sh failed: {}", if shown.is_empty() { "it said nothing" } else { &shown });
     }
     let text = String::from_utf8_lossy(&output.stdout);
     let path = text.lines().last().map(str::trim).filter(|line| line.ends_with(".wasm"));
     Ok(folder.join(path.context("build.sh did not print a module's path in its last line")?))
+}
+
+/// The beginning and the end of what was said: compilers begin with what is wrong, tracebacks end with it.
+fn ends(text: &str) -> String {
+    let mut lines: Vec<&str> = text.lines().collect();
+    let left_out = lines.len().saturating_sub(LINES_SHOWN);
+    let note = format!("… {left_out} lines more …");
+    if left_out > 0 {
+        lines.splice(LINES_SHOWN / 2..LINES_SHOWN / 2 + left_out, [note.as_str()]);
+    }
+    lines.join("\n")
 }
 
 /// A folder's name, for people; of this one too.

@@ -59,7 +59,8 @@ fn checked(path: &Path) -> anyhow::Result<&str> {
         "" => "for example daily-gift".to_owned(),
         mended => format!("{mended} would do"),
     };
-    let rule = format!("a name has small letters, digits, - and _, begins with a letter and has at most {NAME_MAX} of them");
+    let rule =
+        format!("a name has small letters, digits, - and _, begins with a letter and has at most {NAME_MAX} of them");
     Err(Refused::usage(&format!("a quest cannot be called {name:?}: {rule}"), &hint))
 }
 
@@ -98,7 +99,12 @@ fn lay(folder: &Path, files: &[shipped::File]) -> Outcome {
             let _ = beside.keep();
             Ok(())
         }
-        Err(error) if matches!(error.kind(), ErrorKind::DirectoryNotEmpty | ErrorKind::AlreadyExists | ErrorKind::NotADirectory) => {
+        Err(error)
+            if matches!(
+                error.kind(),
+                ErrorKind::DirectoryNotEmpty | ErrorKind::AlreadyExists | ErrorKind::NotADirectory
+            ) =>
+        {
             let message = format!("{} is there already, and nothing in it is written over", folder.display());
             Err(Refused::usage(&message, "choose another name, or move it away"))
         }
@@ -114,7 +120,8 @@ fn make_readable(path: &Path, runs: bool) -> std::io::Result<()> {
 
 fn tell(args: &Args, files: &[shipped::File], printer: &Printer) {
     let Args { name: folder, lang, .. } = args;
-    let own: Vec<&str> = files.iter().map(|file| file.name.as_str()).filter(|name| !name.starts_with("quest-sdk/")).collect();
+    let own: Vec<&str> =
+        files.iter().map(|file| file.name.as_str()).filter(|name| !name.starts_with("quest-sdk/")).collect();
     let has_library = own.len() < files.len();
     let next = [format!("cd {}", folder.display()), "quest-host test".to_owned(), "quest-host run --watch".to_owned()];
     let needs = tools::needs(*lang);
@@ -133,7 +140,7 @@ fn tell(args: &Args, files: &[shipped::File], printer: &Printer) {
         printer.warn(&format!("it cannot be built yet: {}", missing.join(", ")));
         printer.hint(&format!("this installs it: {install}"));
     }
-    printer.say_named("next", "");
+    printer.say_named("next", "these, in turn:");
     next.iter().for_each(|command| printer.line(command));
 }
 
@@ -146,7 +153,9 @@ mod tests {
         for name in ["a", "daily-gift", "a1_b", "quests/hello"] {
             assert!(checked(Path::new(name)).is_ok(), "{name}");
         }
-        for (name, would_do) in [("Daily Gift", "daily-gift"), ("1st", "st"), ("..", "for example"), ("über", "ber"), ("a.rb", "a-rb")] {
+        for (name, would_do) in
+            [("Daily Gift", "daily-gift"), ("1st", "st"), ("..", "for example"), ("über", "ber"), ("a.rb", "a-rb")]
+        {
             let error = checked(Path::new(name)).err().and_then(|it| it.downcast::<Refused>().ok());
             assert!(error.is_some_and(|it| it.hint.contains(would_do)), "{name}");
         }

@@ -104,8 +104,10 @@ fn workspace(manifest: &str) -> anyhow::Result<String> {
     let members = ["quest-sdk", "quest-sdk/macros", "engine"];
     workspace.insert("members".to_owned(), members.map(Value::from).to_vec().into());
     workspace.remove("default-members");
-    let dependencies = workspace.get_mut("dependencies").and_then(Value::as_table_mut).context("it has dependencies")?;
-    dependencies.insert("quest-engine".to_owned(), Table::from_iter([("path".to_owned(), Value::from("engine"))]).into());
+    let dependencies =
+        workspace.get_mut("dependencies").and_then(Value::as_table_mut).context("it has dependencies")?;
+    dependencies
+        .insert("quest-engine".to_owned(), Table::from_iter([("path".to_owned(), Value::from("engine"))]).into());
     let kept = Table::from_iter([("workspace".to_owned(), workspace.clone().into())]);
     let note = "# A copy of quest-host's libraries for Rust, as the host that made this quest has them.\n\n";
     Ok(note.to_owned() + &toml::to_string(&kept)?)

@@ -97,7 +97,8 @@ fn read(args: &Args) -> anyhow::Result<Vec<Suite>> {
             }
         };
         let folder = path.parent().unwrap_or(Path::new(""));
-        let own = file.modules.iter().map(|module| folder.join(module));
+        // Without the dots in between: it is shown, as a source's name too.
+        let own = file.modules.iter().map(|module| folder.join(module).components().collect());
         let modules: Vec<PathBuf> = if args.module.is_empty() { own.collect() } else { args.module.clone() };
         if modules.is_empty() {
             let message = format!("{} does not say which module it is about", path.display());
@@ -120,7 +121,8 @@ fn read(args: &Args) -> anyhow::Result<Vec<Suite>> {
 /// The files meant; a folder stands for those in it.
 fn files(named: &[PathBuf]) -> anyhow::Result<Vec<PathBuf>> {
     let mut files = Vec::new();
-    let unnamed = [PathBuf::from(if !Path::new(FILE).is_file() && Path::new("quests").is_dir() { "quests" } else { "." })];
+    let unnamed =
+        [PathBuf::from(if !Path::new(FILE).is_file() && Path::new("quests").is_dir() { "quests" } else { "." })];
     let named = if named.is_empty() { &unnamed } else { named };
     for path in named {
         if !path.is_dir() {
