@@ -6,46 +6,86 @@ use quest_host_tests::{
     guests::{conformance_c, guest, root},
     process::Setup,
 };
+use serde_json::Value;
 
 use crate::scenarios::said;
 
-fn passes(module: &Path) {
+const TABLE: &str = "docs/languages/README.md";
+
+/// The table of results in the documentation: its head, and its rows.
+fn table() -> (Vec<String>, Vec<Vec<String>>) {
+    let page = std::fs::read_to_string(root().join(TABLE)).unwrap();
+    let (_, rest) = page.split_once("<!-- conformance: tests/conformance/table.py -->\n").expect("where it begins");
+    let (table, _) = rest.split_once("<!-- end -->").expect("where it ends");
+    let cells = |line: &str| line.trim_matches('|').split('|').map(|cell| cell.trim().to_owned()).collect::<Vec<_>>();
+    let mut rows = table.lines().map(cells);
+    let head = rows.next().unwrap();
+    (head, rows.skip(1).collect())
+}
+
+/// Runs the script over a module: all of it passes, and the table says so.
+fn passes(language: &str, module: &Path) {
     let folder = tempfile::tempdir().unwrap();
     let script = root().join("tests/conformance/conformance.toml");
     let mut command = Setup::new(crate::EXE, folder.path(), &[]).command();
     // A busy machine is no reason to fail; what never ends is tried twice.
     let patient = ["--set", "wasm.action_ms_max=10000", "--set", "engine.attempts_max=2"];
-    let output = command.arg("test").arg(script).arg("--module").arg(module).args(patient).output().unwrap();
+    command.arg("test").arg(script).arg("--module").arg(module).args(patient).args(["--format", "json"]);
+    let output = command.output().unwrap();
     assert!(output.status.success(), "{}: {}", module.display(), said(&output));
+    let told = String::from_utf8(output.stdout).unwrap();
+    let told = told.lines().map(|line| serde_json::from_str::<Value>(line).unwrap());
+    let ran: Vec<(String, &str)> = told
+        .filter_map(|line| {
+            Some((line["scenario"].as_str()?.to_owned(), if line["outcome"] == "passed" { "✓" } else { "✗" }))
+        })
+        .collect();
+    let (head, rows) = table();
+    let column = head.iter().position(|name| name == language).expect("a column");
+    let says: Vec<(String, &str)> = rows.iter().map(|row| (row[0].clone(), row[column].as_str())).collect();
+    assert_eq!(ran, says, "{TABLE} is not what {language} does; tests/conformance/README.md says how it is made");
+}
+
+/// Whatever this run runs: every language with a template is in the table, and nothing in it is left open.
+#[test]
+fn the_table_is_whole() {
+    let (head, rows) = table();
+    let languages = ["Rust", "Ruby", "JavaScript", "TypeScript", "Lua", "Python", "Go", "C", "C++", "Zig"];
+    assert_eq!(head[1..], languages);
+    let script = std::fs::read_to_string(root().join("tests/conformance/conformance.toml")).unwrap();
+    let scenarios = quest_host::scenario::File::read(&script).unwrap().scenarios;
+    let names: Vec<&String> = scenarios.iter().map(|scenario| &scenario.name).collect();
+    assert_eq!(rows.iter().map(|row| &row[0]).collect::<Vec<_>>(), names);
+    assert!(rows.iter().all(|row| row[1..].iter().all(|cell| cell == "✓" || cell == "✗")), "{rows:?}");
 }
 
 #[test]
 fn rust() {
-    passes(&guest("conformance-rust"));
+    passes("Rust", &guest("conformance-rust"));
 }
 
-// Zig, Go and Python: tests/languages.sh, as their compilers are large.
+// C++, Zig, Go and Python: tests/languages.sh, as their compilers are large.
 #[test]
 fn c() {
-    passes(&conformance_c());
+    passes("C", &conformance_c());
 }
 
 #[test]
 fn lua() {
-    passes(&root().join("tests/conformance/quest.lua"));
+    passes("Lua", &root().join("tests/conformance/quest.lua"));
 }
 
 #[test]
 fn typescript() {
-    passes(&root().join("tests/conformance/quest.ts"));
+    passes("TypeScript", &root().join("tests/conformance/quest.ts"));
 }
 
 #[test]
 fn javascript() {
-    passes(&root().join("tests/conformance/quest.js"));
+    passes("JavaScript", &root().join("tests/conformance/quest.js"));
 }
 
 #[test]
 fn ruby() {
-    passes(&root().join("tests/conformance/quest.rb"));
+    passes("Ruby", &root().join("tests/conformance/quest.rb"));
 }
