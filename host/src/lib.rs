@@ -3,6 +3,7 @@
 pub mod api;
 pub mod cli;
 pub mod dispatcher;
+pub mod folders;
 pub mod host;
 pub mod ingress;
 pub mod quests;

@@ -140,7 +140,8 @@ impl Watched {
 
 /// What builds and tools make, and nobody writes.
 pub(crate) fn is_made(name: &Path) -> bool {
-    name == Path::new("target") || name.to_string_lossy().starts_with('.')
+    ["target", "node_modules", "__pycache__"].iter().any(|made| name == Path::new(made))
+        || name.to_string_lossy().starts_with('.')
 }
 
 #[cfg(test)]

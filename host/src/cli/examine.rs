@@ -16,19 +16,20 @@ use serde_json::{Value, json};
 
 use super::{
     Outcome,
+    build::{self, Built},
     client::Refused,
     print::{Printer, plain},
 };
 use crate::{
-    reload::modules_in,
-    wasm::{Access, Examined, Keep, LoadError, POLICY_FILE, Policies, Policy, Runtime},
+    folders,
+    wasm::{Access, Examined, Keep, LoadError, POLICY_FILE, Policies, Policy, Problem, Runtime},
 };
 
 #[derive(clap::Args)]
 pub(crate) struct Args {
     #[command(flatten)]
     _local: super::Local,
-    /// The modules, or folders of them.
+    /// The modules, or folders of them or of their sources, which are built first.
     #[arg(required = true)]
     files: Vec<PathBuf>,
     /// The settings file (quest-host.toml in this folder, if there is one): its limits count.
@@ -37,6 +38,9 @@ pub(crate) struct Args {
     /// A setting, as `quest-host config` names it, e.g. --set wasm.memory_bytes_max=1048576.
     #[arg(long = "set", value_name = "NAME=VALUE")]
     sets: Vec<String>,
+    /// Look at the modules as they are; build nothing.
+    #[arg(long)]
+    no_build: bool,
 }
 
 /// Shows what each module is.
@@ -87,13 +91,14 @@ pub(crate) fn check(args: &Args, printer: &Printer) -> Outcome {
 fn each(args: &Args, printer: &Printer, mut tell: impl FnMut(&Path, &Examined, &Policies)) -> Outcome {
     let resolved = crate::settings::resolve(&super::pairs(&args.sets)?, args.config.as_deref())?;
     resolved.warnings.iter().for_each(|warning| printer.warn(warning));
+    let builds = resolved.settings.build && !args.no_build;
     let settings = resolved.settings.runtime();
     let bytes_max = settings.module_bytes_max;
     let plain = Policies::plain(&settings);
     let runtime = Runtime::new(settings.clone())?;
     let mut defined: BTreeMap<String, PathBuf> = BTreeMap::new();
     let mut sections: BTreeMap<PathBuf, Vec<String>> = BTreeMap::new();
-    for file in files(&args.files)? {
+    for (file, folder) in files(&args.files, builds, printer)? {
         let bytes = crate::wasm::read(&file, bytes_max).with_context(|| format!("cannot read {}", file.display()))?;
         let mut examined = runtime.examine_as(&file, &bytes);
         for quest in &examined.quests {
@@ -102,7 +107,6 @@ fn each(args: &Args, printer: &Printer, mut tell: impl FnMut(&Path, &Examined, &
                 examined.faults.push(LoadError::duplicate(&quest.name, other));
             }
         }
-        let folder = file.parent().map_or_else(PathBuf::new, Path::to_owned);
         let policies = Policies::beside(&folder, &settings).unwrap_or_else(|fault| {
             examined.faults.push(fault);
             plain.clone()
@@ -122,20 +126,30 @@ fn each(args: &Args, printer: &Printer, mut tell: impl FnMut(&Path, &Examined, &
     Ok(())
 }
 
-fn files(named: &[PathBuf]) -> anyhow::Result<Vec<PathBuf>> {
+/// The modules named, or in the folders named, each with the folder that its `quest.toml` is in.
+fn files(named: &[PathBuf], builds: bool, printer: &Printer) -> anyhow::Result<Vec<(PathBuf, PathBuf)>> {
+    let lying = |file: PathBuf| {
+        let folder = file.parent().map_or_else(PathBuf::new, Path::to_owned);
+        (file, folder)
+    };
     let mut files = Vec::new();
     for path in named {
         if !path.is_dir() {
-            files.push(path.clone());
+            files.push(lying(path.clone()));
             continue;
         }
-        let found = modules_in(path)?;
+        let mut found: Vec<(PathBuf, PathBuf)> = folders::modules_in(path)?.into_iter().map(lying).collect();
+        if builds {
+            let Built { modules, left_out, .. } = build::build(path, printer)?;
+            if let Some(Problem { file, code, message, hint }) = left_out.first() {
+                return Err(Refused::failed(&format!("{}: {message} [{code}]", file.display()), hint));
+            }
+            found.extend(modules);
+        }
         if found.is_empty() {
             let message = format!("there is no module in {}", path.display());
-            return Err(Refused::usage(
-                &message,
-                "a module is a .wasm file or a script; `quest-host run` builds sources",
-            ));
+            let hint = "a module is a .wasm file or a script, or what the sources in a folder are built to";
+            return Err(Refused::usage(&message, hint));
         }
         files.extend(found);
     }

@@ -4,11 +4,14 @@ mod bench;
 mod build;
 mod client;
 mod config;
+mod doctor;
 mod examine;
 mod exec;
 mod inspect;
+mod language;
 mod messages;
 mod modules;
+mod new;
 mod next;
 mod operate;
 mod print;
@@ -19,9 +22,13 @@ mod send_many;
 mod simulate;
 mod test;
 mod time;
+mod tools;
 mod versions;
 
-use std::{path::PathBuf, process::ExitCode};
+use std::{
+    path::{Path, PathBuf},
+    process::ExitCode,
+};
 
 use clap::{CommandFactory as _, Parser, Subcommand, ValueEnum};
 use tokio::signal::unix::{SignalKind, signal};
@@ -77,6 +84,8 @@ pub(crate) enum Format {
 
 #[derive(Subcommand)]
 enum Command {
+    /// Make a quest's folder from a template.
+    New(new::Args),
     /// Serve quests.
     Run(run::Args),
     /// List the quests that a host serves, their actions and events.
@@ -125,6 +134,10 @@ enum Command {
     Inspect(examine::Args),
     /// Say all that is wrong with modules, before a host serves them.
     Check(examine::Args),
+    /// Build quests from their sources, and check scripts.
+    Build(build::Args),
+    /// Say which languages' tools are there, and what installs the others.
+    Doctor(doctor::Args),
     /// Run scenario files: quests on a virtual clock, and what is expected of them.
     Test(test::Args),
     /// Run quests against recorded or generated events on a scaled clock, and show what happens.
@@ -168,6 +181,19 @@ impl QuestFlags {
         resolved.warnings.iter().for_each(|warning| printer.warn(warning));
         Ok(resolved.settings)
     }
+}
+
+/// The folder with quests: as it is set, or, where nobody set it and it is not there, this folder if it is a quest's own.
+pub(crate) fn quests_folder(resolved: &crate::settings::Resolved) -> PathBuf {
+    let is_set = resolved.leaves.iter().any(|(name, _, origin)| name == "quests" && origin != "default");
+    let (quests, here) = (&resolved.settings.quests, Path::new("."));
+    if is_set || quests.exists() || !is_own(here) { quests.clone() } else { here.to_owned() }
+}
+
+/// Whether a folder that nobody named is taken for a quest's own: it also has scenarios, as any folder has a `build.sh`, and nobody wants that run.
+fn is_own(folder: &Path) -> bool {
+    let has_scripts = || crate::folders::modules_in(folder).is_ok_and(|modules| !modules.is_empty());
+    folder.join(test::FILE).is_file() && (crate::folders::is_source(folder) || has_scripts())
 }
 
 /// Hides the flags that say which host to talk to from a command that talks to none.
@@ -214,6 +240,18 @@ async fn dispatch(cli: Cli, printer: &Printer) -> Outcome {
         Command::Check(args) => {
             no_client(&common, "check", "it asks no host")?;
             examine::check(&args, printer)
+        }
+        Command::New(args) => {
+            no_client(&common, "new", "it asks no host")?;
+            new::run(&args, printer)
+        }
+        Command::Build(args) => {
+            no_client(&common, "build", "it asks no host")?;
+            tokio::task::block_in_place(|| build::run(&args, printer))
+        }
+        Command::Doctor(args) => {
+            no_client(&common, "doctor", "it asks no host")?;
+            doctor::run(&args, printer)
         }
         Command::Test(args) => {
             no_client(&common, "test", "it runs the quests itself")?;
@@ -273,6 +311,9 @@ async fn ask(command: Command, common: &Common, printer: &Printer) -> Outcome {
         Command::Next(_)
         | Command::Inspect(_)
         | Command::Check(_)
+        | Command::New(_)
+        | Command::Build(_)
+        | Command::Doctor(_)
         | Command::Run(_)
         | Command::Test(_)
         | Command::Simulate(_)

@@ -7,7 +7,7 @@ use std::{
 
 use super::{build, client::Refused, print::Printer};
 use crate::{
-    reload::modules_in,
+    folders::{is_source, modules_in},
     settings::Settings,
     wasm::{Problem, Registry, Runtime},
 };
@@ -49,7 +49,7 @@ impl<'a> Loader<'a> {
         if path.is_file() {
             return Ok(vec![path.to_owned()]);
         }
-        if build::is_source(path) {
+        if is_source(path) {
             if !self.builds {
                 let hint = "name its module, or leave out --no-build";
                 return Err(Refused::usage(&format!("{} has sources only", path.display()), hint));

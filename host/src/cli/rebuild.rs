@@ -10,10 +10,11 @@ use std::{
 
 use super::{
     Outcome,
-    build::{self, Built, is_source},
+    build::{self, Built},
     print::Printer,
 };
 use crate::{
+    folders::{is_source, sources_in},
     reload::Reloader,
     watch::{Quiet, Watch},
 };
@@ -31,17 +32,20 @@ pub(super) async fn follow(quests: &Path, reloader: Reloader, printer: Printer) 
     let folder = quests.canonicalize()?;
     // What the sources were when they were last built: a build may write beside them, and must not call itself.
     let mut built: BTreeMap<PathBuf, blake3::Hash> = BTreeMap::new();
-    for source in build::folders(quests)?.into_iter().filter(|source| is_source(source)) {
+    for source in sources_in(quests)? {
         built.insert(source.clone(), fingerprint(&source));
     }
     printer.say_named("watching", &format!("sources in {}", quests.display()));
     loop {
         watch.folder(&folder, is_source)?;
         let paths = watch.changed().await?;
-        let touched: BTreeSet<PathBuf> = paths
-            .iter()
-            .filter_map(|path| path.strip_prefix(&folder).ok()?.iter().next().map(|it| quests.join(it)))
-            .collect();
+        let touched: BTreeSet<PathBuf> = match is_source(quests) {
+            true => BTreeSet::from([quests.to_owned()]),
+            false => paths
+                .iter()
+                .filter_map(|path| Some(quests.join(path.strip_prefix(&folder).ok()?.iter().next()?)))
+                .collect(),
+        };
         let known: Vec<PathBuf> = built.keys().filter(|source| !is_source(source)).cloned().collect();
         for gone in known {
             built.remove(&gone);

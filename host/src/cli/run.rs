@@ -7,11 +7,12 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::broadcast::error::RecvError;
 use tracing_subscriber::EnvFilter;
 
-use super::{Outcome, SettingFlags, build, messages::tail_line, print::Printer, rebuild};
+use super::{Outcome, SettingFlags, build, messages::tail_line, print::Printer, quests_folder, rebuild};
 use crate::{
     api::view,
     host::Host,
     reload::{Change, Sources},
+    settings::Settings,
     wasm::{Loaded, Problem},
 };
 
@@ -32,7 +33,8 @@ pub(crate) struct Args {
 }
 
 pub(crate) async fn run(args: Args, printer: &Printer) -> Outcome {
-    let settings = args.settings.resolve(printer)?.settings;
+    let resolved = args.settings.resolve(printer)?;
+    let settings = Settings { quests: quests_folder(&resolved), ..resolved.settings };
     let filter = EnvFilter::try_new(&settings.log).with_context(|| format!("the setting log = {:?}", settings.log))?;
     let _ = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_ansi(ansi()).try_init();
     let mut interrupt = signal(SignalKind::interrupt())?;
@@ -96,7 +98,7 @@ fn greet(host: &Host, printer: &Printer) {
     }
     host.problems.iter().for_each(|problem| refused(problem, None, printer));
     if host.loaded.is_empty() {
-        printer.warn("no quest is served: put .wasm files or Rust sources into the folder with quests (--quests)");
+        printer.warn("no quest is served: `quest-host new NAME --lang LANGUAGE` makes one; .wasm files, scripts and sources in the folder with quests (--quests) are served");
     }
     printer.say_named("store", &host.report.name);
     printer.say_named("promise", &host.report.promise);

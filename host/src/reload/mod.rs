@@ -22,12 +22,11 @@ use serde::Serialize;
 use tokio::sync::broadcast;
 use tokio_util::sync::CancellationToken;
 
-pub use files::modules_in;
 pub use shared::Refusal;
 pub use vault::{HostServes, Rollout, Vault, Version, Why};
 
 use crate::{
-    store,
+    folders, store,
     wasm::{Loaded, POLICY_CODE, POLICY_FILE, Problem, Registry, unreadable},
     watch::{Quiet, Watch},
 };
@@ -143,7 +142,7 @@ impl Reloader {
             folder: sources.folder.clone(),
             bytes_max,
             built: Mutex::new(built),
-            unbuilt: sources.left_out.iter().filter_map(|problem| files::name_of(&problem.file)).collect(),
+            unbuilt: sources.left_out.iter().filter_map(|problem| shared::folder_name(&problem.file)).collect(),
             seen: Mutex::default(),
             vault,
             followed: Mutex::default(),
@@ -258,7 +257,10 @@ impl Reloader {
 
     fn watch(&self, watch: &mut Watch) {
         let folder = self.0.folder.as_deref().and_then(|folder| folder.canonicalize().ok());
-        let told = folder.map_or(Ok(()), |folder| watch.flat(&folder));
+        let told = folder.map_or(Ok(()), |folder| {
+            watch.flat(&folder)?;
+            folders::script_folders_in(&folder)?.iter().try_for_each(|own| watch.flat(own))
+        });
         let built = self.0.built.lock().clone();
         let failed = told.err().or_else(|| built.values().flatten().find_map(|file| watch.file(file).err()));
         if let Some(error) = failed {
@@ -291,7 +293,7 @@ impl Inner {
     }
 
     fn modules_in_folder(&self) -> anyhow::Result<Vec<PathBuf>> {
-        self.folder.as_deref().map_or(Ok(Vec::new()), modules_in)
+        self.folder.as_deref().map_or(Ok(Vec::new()), folders::modules_in)
     }
 
     /// A file that was there is not; whether to look again soon.
@@ -331,6 +333,9 @@ impl Inner {
             && known.gone.is_none()
         {
             return false;
+        }
+        if known.is_none() {
+            self.take_over(file);
         }
         let read = read_whole(file, self.bytes_max);
         let (stamp, digest, offered) = match &read {
@@ -391,6 +396,17 @@ impl Inner {
             }
         }
         true
+    }
+
+    /// What the store had served in place of a file that was not there is that file's, wherever in the folder it has come to lie.
+    fn take_over(&self, file: &Path) {
+        let is_kept = |other: &PathBuf| other != file && is_missing(other) && self.name_of(other) == self.name_of(file);
+        let kept = self.registry.modules().into_iter().map(|module| module.file).find(is_kept);
+        if let Some(kept) = kept
+            && !self.seen.lock().contains_key(&kept)
+        {
+            self.registry.rename(&kept, file);
+        }
     }
 
     /// Notes what became of a file; whether to look at it again soon.

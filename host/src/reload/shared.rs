@@ -10,10 +10,11 @@ use std::{
 
 use super::{
     Change, Inner,
-    files::{name_of, read_whole},
+    files::read_whole,
     vault::{HostServes, Rollout, Vault, Version, Why},
 };
 use crate::{
+    folders,
     store::{Error, Result},
     wasm::{LoadError, Loaded, Prepared, Problem},
 };
@@ -81,12 +82,12 @@ impl Inner {
     pub(super) fn source_of(&self, file: &Path) -> Option<String> {
         let built = self.built.lock();
         let (source, _) = built.iter().find(|(_, modules)| modules.contains(file))?;
-        name_of(source)
+        folder_name(source)
     }
 
     /// Keeps what a file has brought, for restarts and for the other hosts.
     pub(super) fn bring(&self, file: &Path, prepared: &Prepared, bytes: &[u8]) {
-        let (Some(vault), Some(name)) = (&self.vault, name_of(file)) else { return };
+        let (Some(vault), Some(name)) = (&self.vault, self.name_of(file)) else { return };
         let kept = vault.bring(&name, prepared.digest(), bytes, prepared.quests(), self.source_of(file));
         // On a blocking thread: see `Reloader::look`.
         let kept = tokio::runtime::Handle::current().block_on(kept);
@@ -97,7 +98,7 @@ impl Inner {
 
     /// A file was deleted here: nobody serves it any more.
     pub(super) fn take_back(&self, file: &Path) {
-        let (Some(vault), Some(name)) = (&self.vault, name_of(file)) else { return };
+        let (Some(vault), Some(name)) = (&self.vault, self.name_of(file)) else { return };
         let told = tokio::runtime::Handle::current().block_on(vault.roll_out(&name, None, Why::Deleted, (None, None)));
         if let Err(error) = told {
             tracing::warn!(file = %file.display(), %error, "the other hosts could not be told that it is gone");
@@ -183,7 +184,7 @@ impl Inner {
     ) -> std::result::Result<Version, Refusal> {
         let versions = vault.versions().await?;
         let file = self.registry.file_of(quest);
-        let name = file.as_deref().and_then(name_of);
+        let name = file.as_deref().and_then(|file| self.name_of(file));
         let served = file.as_deref().and_then(|file| self.registry.digest(file));
         let mut own = versions
             .into_iter()
@@ -202,7 +203,7 @@ impl Inner {
     }
 
     fn serves(&self) -> HostServes {
-        let named = |(file, text): (PathBuf, String)| Some((name_of(&file)?, text));
+        let named = |(file, text): (PathBuf, String)| Some((self.name_of(&file)?, text));
         let modules = self.registry.modules().into_iter().map(|module| (module.file, module.digest));
         let problems = self.registry.problems().into_iter().map(|Problem { file, code, .. }| (file, code));
         HostServes { modules: modules.filter_map(named).collect(), problems: problems.filter_map(named).collect() }
@@ -213,7 +214,17 @@ impl Inner {
         let built: BTreeMap<PathBuf, _> = self.built.lock().clone();
         let mut elsewhere = built.into_values().flatten();
         elsewhere
-            .find(|file| name_of(file).as_deref() == Some(name))
-            .unwrap_or_else(|| self.folder.clone().unwrap_or_default().join(name))
+            .find(|file| self.name_of(file).as_deref() == Some(name))
+            .unwrap_or_else(|| folders::place_in(self.folder.as_deref().unwrap_or(Path::new("")), name))
     }
+
+    /// What a file is known by to all hosts.
+    pub(super) fn name_of(&self, file: &Path) -> Option<String> {
+        folders::name_in(self.folder.as_deref().unwrap_or(Path::new("")), file)
+    }
+}
+
+/// A folder's name, by which all hosts know the sources in it.
+pub(super) fn folder_name(folder: &Path) -> Option<String> {
+    Some(folder.file_name()?.to_str()?.to_owned())
 }

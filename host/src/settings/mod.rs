@@ -43,7 +43,7 @@ pub struct Settings {
     pub listen: String,
     /// The token that requests must carry; empty for none.
     pub token: String,
-    /// The folder with quests: `.wasm` files, and folders of Rust sources that `run` builds.
+    /// The folder with quests: `.wasm` files, scripts, and folders of either or of sources that `run` builds.
     pub quests: PathBuf,
     /// Whether `run` builds the sources in the folder with quests first.
     pub build: bool,

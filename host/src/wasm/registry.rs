@@ -215,6 +215,17 @@ impl Registry {
         served.module.quests.iter().map(|quest| quest.name.clone()).collect()
     }
 
+    /// Serves what was served under one file's name under another's, if that has nothing of its own.
+    pub fn rename(&self, from: &Path, to: &Path) {
+        let _changing = self.changing.lock();
+        let mut modules = self.serving.read().modules.clone();
+        if let Some(served) = modules.remove(from) {
+            modules.entry(to.to_owned()).or_insert(served);
+            self.swap(modules);
+            self.clear(from);
+        }
+    }
+
     /// The digest of what is served under a file's name.
     pub fn digest(&self, file: &Path) -> Option<String> {
         self.serving.read().modules.get(file).map(|served| served.digest.clone())

@@ -39,6 +39,9 @@ fn help() {
     let mut text = String::new();
     for command in [
         &[][..],
+        &["new"],
+        &["build"],
+        &["doctor"],
         &["run"],
         &["list"],
         &["add"],

@@ -28,6 +28,7 @@ mod scripts;
 mod settings;
 mod simulate;
 mod simulation;
+mod start;
 mod stores;
 mod time;
 mod wasm;

@@ -109,7 +109,30 @@ fn a_first_look() {
 
 #[test]
 fn a_quest_of_your_own() {
-    let own = section("A quest of your own");
+    let own = blocks(&section("A quest of your own"), "sh");
+    let folder = tempfile::tempdir().unwrap();
+    let scratch = folder.path();
+    let setup = Setup::new(crate::EXE, scratch, &[]);
+    let bin = bin(scratch);
+    let (first, run) = own[0].trim().rsplit_once('\n').unwrap();
+    let output = shell(&setup, &bin, "").arg(first).output().unwrap();
+    let printed = String::from_utf8_lossy(&output.stdout);
+    let (_, prints) = lines(first).last().unwrap();
+    assert!(output.status.success() && printed.contains(prints.unwrap()), "{printed}");
+
+    let there = Setup { folder: scratch.join("hello"), ..setup.clone() };
+    let run = run.strip_prefix("quest-host ").expect("it runs the host").split_whitespace();
+    let mut host = Speaking::start(there.command().args(run).args(["--listen", "127.0.0.1:0"]));
+    let url = address(host.said_until("listening"));
+    for (line, prints) in lines(&own[1]) {
+        type_line(&setup, &bin, &url, line, prints);
+    }
+    assert!(host.end(libc::SIGTERM).0.success());
+}
+
+#[test]
+fn a_quest_in_rust_by_hand() {
+    let own = section("In Rust, by hand");
     let folder = tempfile::tempdir().unwrap();
     let scratch = folder.path();
     let quest = scratch.join("my-quests/hello");

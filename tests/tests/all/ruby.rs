@@ -192,7 +192,7 @@ fn what_does_not_end_is_ended_where_it_is() {
 /// The original's example is character for character that of its README, and does here what it did there.
 #[test]
 fn the_originals_example_runs_unchanged() {
-    let file = root().join("quests/original/my_example_quest.rb");
+    let file = root().join("quests/ruby-quest/original/my_example_quest.rb");
     let readme = std::fs::read_to_string(root().join("README.md")).unwrap();
     assert!(readme.contains(&format!("```ruby\n{}```\n", std::fs::read_to_string(&file).unwrap())));
 

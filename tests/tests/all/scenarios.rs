@@ -28,7 +28,7 @@ fn examples() -> Vec<(&'static str, PathBuf)> {
         ("trial", root().join("quests/trial/trial.ts")),
         ("daily-gift", root().join("quests/daily-gift/gift.lua")),
         ("onboarding", guest("quest-onboarding")),
-        ("original", root().join("quests/original/my_example_quest.rb")),
+        ("ruby-quest/original", root().join("quests/ruby-quest/original/my_example_quest.rb")),
         ("reminders", guest("quest-reminders")),
         ("streak", guest("quest-streak")),
     ]

@@ -23,13 +23,12 @@ use crate::{
 };
 
 /// What a folder's scenarios are called.
-const FILE: &str = "scenarios.toml";
+pub(super) const FILE: &str = "scenarios.toml";
 
 /// Run scenario files.
 #[derive(clap::Args)]
 pub(crate) struct Args {
-    /// Scenario files; a folder stands for its scenarios.toml and those of the folders in it.
-    #[arg(required = true)]
+    /// Scenario files; a folder stands for its scenarios.toml and those of the folders in it. This folder or `quests`, unless some are named.
     files: Vec<PathBuf>,
     /// A module, or a folder with quests, in place of those that the files name.
     #[arg(long, short, value_name = "PATH")]
@@ -98,7 +97,8 @@ fn read(args: &Args) -> anyhow::Result<Vec<Suite>> {
             }
         };
         let folder = path.parent().unwrap_or(Path::new(""));
-        let own = file.modules.iter().map(|module| folder.join(module));
+        // Without the dots in between: it is shown, as a source's name too.
+        let own = file.modules.iter().map(|module| folder.join(module).components().collect());
         let modules: Vec<PathBuf> = if args.module.is_empty() { own.collect() } else { args.module.clone() };
         if modules.is_empty() {
             let message = format!("{} does not say which module it is about", path.display());
@@ -121,6 +121,9 @@ fn read(args: &Args) -> anyhow::Result<Vec<Suite>> {
 /// The files meant; a folder stands for those in it.
 fn files(named: &[PathBuf]) -> anyhow::Result<Vec<PathBuf>> {
     let mut files = Vec::new();
+    let unnamed =
+        [PathBuf::from(if !Path::new(FILE).is_file() && Path::new("quests").is_dir() { "quests" } else { "." })];
+    let named = if named.is_empty() { &unnamed } else { named };
     for path in named {
         if !path.is_dir() {
             files.push(path.clone());

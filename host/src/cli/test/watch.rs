@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::{Args, Loader, Outcome, Printer, Settings, Suite, files, once, read};
 use crate::{
-    cli::build::is_source,
+    folders::is_source,
     watch::{Quiet, Watch},
 };
 

@@ -22,9 +22,12 @@ impl Language {
     /// All of them.
     pub const ALL: [Self; 4] = [Self::JavaScript, Self::TypeScript, Self::Lua, Self::Ruby];
 
-    /// The language of a file, by what its name ends with; none if it is no script.
+    /// The language of a file, by what its name ends with; none if it is no script. TypeScript's declarations (`.d.ts`) are for editors.
     pub fn of(file: &Path) -> Option<Self> {
         let extension = file.extension()?.to_str()?;
+        if file.to_str()?.ends_with(".d.ts") {
+            return None;
+        }
         Self::ALL.into_iter().find(|language| language.extensions().contains(&extension))
     }
 

@@ -1,4 +1,4 @@
-//! Builds the sources in the folder with quests before `run` serves them, and `run --watch` when they change. What cannot be built is named; the rest is served.
+//! Crates: those of one workspace by one cargo.
 //!
 //! Must not know: what a module holds.
 
@@ -6,16 +6,15 @@ use std::{
     collections::{BTreeMap, BTreeSet},
     path::{Path, PathBuf},
     process::{Command, Output, Stdio},
+    time::Instant,
 };
 
 use anyhow::{Context as _, anyhow, bail};
 use serde_json::Value;
 
-use super::print::Printer;
-use crate::wasm::Problem;
+use super::Built;
+use crate::cli::{print::Printer, tools::TARGET};
 
-/// What quests are built for.
-const TARGET: &str = "wasm32-wasip2";
 /// The profile `quest`, for workspaces that do not have one: an action's cost is mostly the guest's memory pages, so small wins.
 const PROFILE: [&str; 7] = [
     "profile.quest.inherits = 'release'",
@@ -28,24 +27,6 @@ const PROFILE: [&str; 7] = [
     // The default stack of 1 MiB makes an action three times as dear: its pages are touched and reset for each instance.
     "target.wasm32-wasip2.rustflags = ['-C', 'link-arg=-zstack-size=65536']",
 ];
-/// Lines of a failed `build.sh` that are shown.
-const LINES_SHOWN: usize = 12;
-
-/// What came of the sources in a folder with quests.
-#[derive(Default)]
-pub(crate) struct Built {
-    /// The modules built, each with the folder of its sources.
-    pub(crate) modules: BTreeMap<PathBuf, PathBuf>,
-    /// Folders that could not be built, and why.
-    pub(crate) left_out: Vec<Problem>,
-}
-
-impl Built {
-    fn leave_out(&mut self, folder: PathBuf, error: &anyhow::Error) {
-        let (code, message) = ("build-failed".to_owned(), format!("{error:#}"));
-        self.left_out.push(Problem { file: folder, code, message, hint: String::new() });
-    }
-}
 
 /// A crate with quests.
 struct Crate {
@@ -55,49 +36,18 @@ struct Crate {
     name: String,
 }
 
-/// Whether a folder has the sources of a quest.
-pub(crate) fn is_source(folder: &Path) -> bool {
-    folder.join("Cargo.toml").is_file() || folder.join("build.sh").is_file()
-}
-
-/// Builds every folder in `quests` that has a `Cargo.toml` (those of one workspace by one cargo) or a `build.sh`.
-pub(crate) fn build(quests: &Path, printer: &Printer) -> anyhow::Result<Built> {
-    Ok(build_folders(folders(quests)?, printer))
-}
-
-/// Builds these folders, as [`build`] does.
-pub(crate) fn build_folders(folders: Vec<PathBuf>, printer: &Printer) -> Built {
-    let mut built = Built::default();
+/// Builds these crates.
+pub(super) fn build(folders: Vec<PathBuf>, printer: &Printer, built: &mut Built) {
     let mut workspaces: BTreeMap<PathBuf, Vec<Crate>> = BTreeMap::new();
     for folder in folders {
-        if folder.join("Cargo.toml").is_file() {
-            match read_crate(&folder) {
-                Ok((root, found)) => workspaces.entry(root).or_default().push(found),
-                Err(error) => built.leave_out(folder, &error),
-            }
-        } else if folder.join("build.sh").is_file() {
-            match script(&folder, printer) {
-                Ok(module) => _ = built.modules.insert(module, folder),
-                Err(error) => built.leave_out(folder, &error),
-            }
+        match read_crate(&folder) {
+            Ok((root, found)) => workspaces.entry(root).or_default().push(found),
+            Err(error) => built.leave_out(folder, &error),
         }
     }
     for (root, crates) in workspaces {
-        workspace(&root, crates, printer, &mut built);
+        workspace(&root, crates, printer, built);
     }
-    built
-}
-
-/// The folders in a folder with quests.
-pub(crate) fn folders(quests: &Path) -> anyhow::Result<Vec<PathBuf>> {
-    if !quests.is_dir() {
-        return Ok(Vec::new());
-    }
-    let entries = std::fs::read_dir(quests).with_context(|| format!("cannot read {}", quests.display()))?;
-    let mut folders: Vec<PathBuf> =
-        entries.filter_map(|entry| Some(entry.ok()?.path())).filter(|path| path.is_dir()).collect();
-    folders.sort();
-    Ok(folders)
 }
 
 /// A crate and the folder of the workspace that it belongs to; its own, if it belongs to none.
@@ -128,6 +78,7 @@ fn manifest_of(folder: &Path) -> Option<toml::Table> {
 fn workspace(root: &Path, crates: Vec<Crate>, printer: &Printer, built: &mut Built) {
     let names: Vec<&str> = crates.iter().map(|found| found.name.as_str()).collect();
     printer.say_named("building", &names.join(", "));
+    let began = Instant::now();
     let together = match cargo(root, &names) {
         Ok(output) => output,
         Err(error) => {
@@ -138,7 +89,10 @@ fn workspace(root: &Path, crates: Vec<Crate>, printer: &Printer, built: &mut Bui
     for Crate { folder, manifest, name } in crates {
         let alone = if apart { cargo(&folder, &[&name]) } else { Ok(together.clone()) };
         match alone.and_then(|output| modules(&manifest, &output)) {
-            Ok(modules) => built.modules.extend(modules.into_iter().map(|module| (module, folder.clone()))),
+            Ok(modules) => {
+                built.took.insert(folder.clone(), began.elapsed());
+                built.modules.extend(modules.into_iter().map(|module| (module, folder.clone())));
+            }
             Err(error) => built.leave_out(folder, &error),
         }
     }
@@ -182,7 +136,7 @@ fn modules(manifest: &Path, output: &Output) -> anyhow::Result<Vec<PathBuf>> {
     let modules: Vec<PathBuf> =
         own.into_iter().filter(|file| file.extension().is_some_and(|it| it == "wasm")).collect();
     if !is_built {
-        bail!("cargo could not build it, as said above; `rustup target add {TARGET}` if that target is missing");
+        bail!("cargo could not build it, as said above");
     }
     if modules.is_empty() {
         bail!("cargo built no module; a quest's Cargo.toml has [lib] crate-type = [\"cdylib\"]");
@@ -194,21 +148,4 @@ fn modules(manifest: &Path, output: &Output) -> anyhow::Result<Vec<PathBuf>> {
 fn has_profile(folder: &Path) -> bool {
     let has = |manifest: toml::Table| manifest.get("profile").is_some_and(|profiles| profiles.get("quest").is_some());
     folder.ancestors().filter_map(manifest_of).any(has)
-}
-
-/// Runs a folder's `build.sh`, which prints the module's path last.
-fn script(folder: &Path, printer: &Printer) -> anyhow::Result<PathBuf> {
-    printer.say_named("building", &folder.file_name().unwrap_or_default().to_string_lossy());
-    let mut command = Command::new("bash");
-    command.current_dir(folder).arg("build.sh").stdin(Stdio::null());
-    let output = command.output().context("cannot start bash")?;
-    if !output.status.success() {
-        let text = String::from_utf8_lossy(&output.stderr);
-        let lines: Vec<&str> = text.lines().collect();
-        let shown = lines[lines.len().saturating_sub(LINES_SHOWN)..].join("\n");
-        bail!("build.sh failed: {}", if shown.is_empty() { "it said nothing" } else { &shown });
-    }
-    let text = String::from_utf8_lossy(&output.stdout);
-    let path = text.lines().last().map(str::trim).filter(|line| line.ends_with(".wasm"));
-    Ok(folder.join(path.context("build.sh did not print a module's path in its last line")?))
 }
