@@ -12,6 +12,7 @@ mod failure;
 mod imports;
 mod limits;
 mod module;
+mod parts;
 mod registry;
 mod script;
 mod settings;
@@ -37,7 +38,8 @@ pub use imports::{Access, Import};
 pub use module::{LoadError, Module};
 pub(crate) use registry::unreadable;
 pub use registry::{Loaded, Prepared, Problem, Registry, read};
-pub use script::{Defined, Language, Statement};
+pub(crate) use script::serve_or_isolate;
+pub use script::{Defined, Language, Statement, isolate_in};
 pub use settings::RuntimeSettings;
 
 use border::{Phase, Run};
