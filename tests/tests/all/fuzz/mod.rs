@@ -107,7 +107,7 @@ fn alone(test: &str, memory_mib_max: u64, body: impl FnOnce(&dyn Fn(&[u8]))) {
             std::fs::write(&at, input).unwrap();
         });
         std::fs::remove_file(&at).unwrap();
-        return println!("{PEAK}{}", peak_mib());
+        return eprintln!("{PEAK}{}", peak_mib());
     }
     let (_, name) = test.split_once("::").unwrap();
     let child = std::process::Command::new(std::env::current_exe().unwrap())
@@ -115,11 +115,11 @@ fn alone(test: &str, memory_mib_max: u64, body: impl FnOnce(&dyn Fn(&[u8]))) {
         .env(CHILD, test)
         .output()
         .unwrap();
-    let (said, errors) = (String::from_utf8_lossy(&child.stdout), String::from_utf8_lossy(&child.stderr));
+    let errors = String::from_utf8_lossy(&child.stderr);
     let keep = folder(test).join("corpus");
     let ended = format!("{}: the input is in {}; keep it in {}", child.status, at.display(), keep.display());
     assert!(child.status.success(), "{ended}\n{errors}");
-    let peak = said.lines().find_map(|line| line.split_once(PEAK)?.1.trim().parse::<u64>().ok()).unwrap();
+    let peak = errors.lines().find_map(|line| line.split_once(PEAK)?.1.trim().parse::<u64>().ok()).unwrap();
     eprintln!("{test}: at most {peak} MiB");
     assert!(peak <= memory_mib_max, "{peak} MiB of {memory_mib_max}; {} took most\n{errors}", largest.display());
 }
