@@ -52,14 +52,24 @@ hello() {
   esac
 }
 
+# The script uses all of the contract; a quest.toml would ask for as much.
+permitted=(--set wasm.permit.other_contexts=always --set wasm.permit.broadcast=always)
+
 # What a language has beside the script, such as go/collector.toml, runs over the same module.
 run() {
   local module scenarios page pages=$1
   [ "$1" != c ] || pages="c cpp"
   module=$(bash "$here/conformance/$1/build.sh") || return
-  for scenarios in "$here/conformance/conformance.toml" "$here/conformance/$1"/*.toml; do
-    [ ! -f "$scenarios" ] || "$QUEST_HOST" test "$scenarios" --module "$module" || return
+  for scenarios in "$here/conformance/conformance.toml" "$here/conformance/fresh.toml" "$here/conformance/$1"/*.toml; do
+    [ ! -f "$scenarios" ] || "$QUEST_HOST" test "$scenarios" --module "$module" "${permitted[@]}" || return
   done
+  # With instances that are kept between actions: nothing else changes.
+  mkdir -p "$work/kept"
+  cp "$module" "$work/kept/$1.wasm"
+  echo "keep_instances = 'quest'" >"$work/kept/quest.toml"
+  "$QUEST_HOST" test "$here/conformance/conformance.toml" --module "$work/kept/$1.wasm" "${permitted[@]}" || return
+  echo "keep_instances = 'context'" >"$work/kept/quest.toml"
+  "$QUEST_HOST" test "$here/conformance/kept.toml" --module "$work/kept/$1.wasm" "${permitted[@]}" || return
   for page in $pages; do
     hello "$page" && "$QUEST_HOST" test "$here/conformance/hello.toml" --module "$work/$page/hello.wasm" || return
   done

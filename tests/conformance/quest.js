@@ -2,6 +2,8 @@
 
 const deeper = (n) => 1 + deeper(n + 1);
 
+let remembered = null;
+
 const calls = {
   "current.quest": (q) => q.quest,
   "current.action": (q) => q.action,
@@ -54,6 +56,11 @@ const calls = {
   "random.bytes": (q, count) => q.random.bytes(count).length,
   fail: (q, code, text) => fail(code, text),
   transient: (q, text) => transient(text),
+  remember: (q, text) => {
+    const before = remembered;
+    remembered = text;
+    return before;
+  },
   trap: () => undefined.field,
   loop: () => {
     for (;;) {}

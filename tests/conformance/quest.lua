@@ -2,6 +2,8 @@
 
 local function deeper(n) return 1 + deeper(n + 1) end
 
+local remembered
+
 local calls = {
   ["current.quest"] = function() return event.quest end,
   ["current.action"] = function() return event.action end,
@@ -51,6 +53,7 @@ local calls = {
   ["random.bytes"] = function(count) return #random.bytes(count) end,
   ["fail"] = fail,
   ["transient"] = transient,
+  ["remember"] = function(text) local before = remembered; remembered = text; return before end,
   ["trap"] = function() local nothing = nil; return nothing.field end,
   ["loop"] = function() while true do end end,
   ["recurse"] = function() return deeper(1) end,

@@ -47,6 +47,7 @@ CALLS = {
   "random.below" => ->(q, bound) { bound == 0 ? 0 : rand(bound) },
   "random.unit" => ->(q) { (0.0...1.0).include?(rand) },
   "random.bytes" => ->(q, count) { SecureRandom.bytes(count).bytesize },
+  "remember" => ->(q, text) { before, $remembered = $remembered, text; before },
   "trap" => ->(q) { raise "as told" },
   "loop" => ->(q) { loop {} },
   "recurse" => ->(q) { deeper(1) },

@@ -6,6 +6,8 @@ type Perform = (q: QuestContext, ...given: any[]) => unknown;
 
 const deeper = (n: number): number => 1 + deeper(n + 1);
 
+let remembered: string | null = null;
+
 const calls: Record<string, Perform> = {
   "current.quest": (q) => q.quest,
   "current.action": (q) => q.action,
@@ -58,6 +60,11 @@ const calls: Record<string, Perform> = {
   "random.bytes": (q, count) => q.random.bytes(count).length,
   fail: (q, code, text) => fail(code, text),
   transient: (q, text) => transient(text),
+  remember: (q, text: string) => {
+    const before = remembered;
+    remembered = text;
+    return before;
+  },
   trap: () => (undefined as any).field,
   loop: () => {
     for (;;) {}

@@ -16,16 +16,22 @@ pub fn root() -> PathBuf {
 pub fn guest(package: &str) -> PathBuf {
     static BUILT: OnceLock<Mutex<BTreeMap<String, PathBuf>>> = OnceLock::new();
     let mut built = BUILT.get_or_init(Mutex::default).lock().expect("no build panicked");
-    built.entry(package.to_owned()).or_insert_with(|| build(package)).clone()
+    built.entry(package.to_owned()).or_insert_with(|| build(package, guests_target(), &[])).clone()
 }
 
-fn build(package: &str) -> PathBuf {
-    // A folder of its own: the tests' own cargo holds the lock of the other.
-    let target = guests_target();
+/// The same, with its source's lines.
+pub fn guest_with_lines(package: &str) -> PathBuf {
+    let lines = ["--config", "profile.quest.strip='none'", "--config", "profile.quest.debug='line-tables-only'"];
+    build(package, guests_target().join("lines"), &lines)
+}
+
+// Into a folder of its own: the tests' own cargo holds the lock of the other.
+fn build(package: &str, target: PathBuf, args: &[&str]) -> PathBuf {
     let status = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()))
         .current_dir(root())
         .args(["build", "--locked", "--target", "wasm32-wasip2", "--profile", "quest", "-p", package, "--target-dir"])
         .arg(&target)
+        .args(args)
         .env_remove("RUSTFLAGS")
         .status()
         .expect("cargo runs");

@@ -12,6 +12,9 @@ use serde_json::Value;
 
 use crate::eventually;
 
+/// A `quest.toml` that asks for everything.
+pub const PERMISSIONS: &str = "[permissions]\nother_contexts = true\nbroadcast = true\n";
+
 /// How to start hosts that belong together.
 #[derive(Clone)]
 pub struct Setup {
@@ -28,12 +31,15 @@ pub struct Setup {
 }
 
 impl Setup {
-    /// Hosts in `folder` that serve `modules`.
+    /// Hosts in `folder` that serve `modules`, which may do all that a `quest.toml` can ask for.
     pub fn new(exe: &str, folder: &Path, modules: &[PathBuf]) -> Self {
         let quests = folder.join("quests");
         std::fs::create_dir_all(&quests).expect("a folder");
         for module in modules {
             std::fs::copy(module, quests.join(module.file_name().expect("a file"))).expect("copied");
+        }
+        if !modules.is_empty() {
+            std::fs::write(quests.join("quest.toml"), PERMISSIONS).expect("written");
         }
         let listen = "127.0.0.1:0".to_owned();
         Self { exe: exe.into(), folder: folder.to_owned(), flags: Vec::new(), listen, env: Vec::new() }

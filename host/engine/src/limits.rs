@@ -48,6 +48,33 @@ impl Default for ActionLimits {
     }
 }
 
+/// Whether an action may do something that reaches beyond its own context.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Grant {
+    /// It may.
+    Granted,
+    /// It may not, since its quest does not ask for it.
+    Unasked,
+    /// It may not, whatever its quest asks for.
+    Refused,
+}
+
+/// What an action may do beyond its own context. Within it, it may do all that the contract has.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Permissions {
+    /// Emit and send events to other contexts, add quests to them and remove quests from them.
+    pub other_contexts: Grant,
+    /// Broadcast events to all contexts.
+    pub broadcast: Grant,
+}
+
+impl Permissions {
+    /// All of them.
+    pub const ALL: Self = Self { other_contexts: Grant::Granted, broadcast: Grant::Granted };
+}
+
 /// Bounds of a partition's engine.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]

@@ -23,7 +23,8 @@ const PROFILE: [&str; 7] = [
     "profile.quest.lto = true",
     "profile.quest.codegen-units = 1",
     "profile.quest.panic = 'abort'",
-    "profile.quest.strip = true",
+    // Names stay, for those who read a trap: they are never in an instance's memory.
+    "profile.quest.strip = 'debuginfo'",
     // The default stack of 1 MiB makes an action three times as dear: its pages are touched and reset for each instance.
     "target.wasm32-wasip2.rustflags = ['-C', 'link-arg=-zstack-size=65536']",
 ];

@@ -8,6 +8,7 @@ use std::{
 
 use anyhow::{Context as _, bail};
 use quest_engine::{
+    limits::{Grant, Permissions},
     model::QuestDefinition,
     schedule::{Schedule, Zone, civil, upcoming},
 };
@@ -20,7 +21,7 @@ use super::{
 };
 use crate::{
     reload::modules_in,
-    wasm::{Access, Examined, LoadError, Runtime},
+    wasm::{Access, Examined, Keep, LoadError, POLICY_FILE, Policies, Policy, Runtime},
 };
 
 #[derive(clap::Args)]
@@ -41,14 +42,14 @@ pub(crate) struct Args {
 /// Shows what each module is.
 pub(crate) fn inspect(args: &Args, printer: &Printer) -> Outcome {
     let mut is_first = true;
-    each(args, printer, |file, examined| {
+    each(args, printer, |file, examined, policies| {
         if printer.is_json() {
-            printer.json(&of_file(file, examined));
+            printer.json(&of_file(file, examined, policies));
         } else {
             if !std::mem::take(&mut is_first) {
                 printer.line("");
             }
-            show(file, examined, printer);
+            show(file, examined, policies, printer);
         }
     })?;
     Ok(())
@@ -58,7 +59,7 @@ pub(crate) fn inspect(args: &Args, printer: &Printer) -> Outcome {
 pub(crate) fn check(args: &Args, printer: &Printer) -> Outcome {
     let mut wrong = 0;
     let mut files = 0;
-    each(args, printer, |file, examined| {
+    each(args, printer, |file, examined, _| {
         files += 1;
         wrong += usize::from(!examined.faults.is_empty());
         if printer.is_json() {
@@ -83,13 +84,15 @@ pub(crate) fn check(args: &Args, printer: &Printer) -> Outcome {
 }
 
 /// Examines each file in turn. What several define is a fault of the later ones.
-fn each(args: &Args, printer: &Printer, mut tell: impl FnMut(&Path, &Examined)) -> Outcome {
+fn each(args: &Args, printer: &Printer, mut tell: impl FnMut(&Path, &Examined, &Policies)) -> Outcome {
     let resolved = crate::settings::resolve(&super::pairs(&args.sets)?, args.config.as_deref())?;
     resolved.warnings.iter().for_each(|warning| printer.warn(warning));
     let settings = resolved.settings.runtime();
     let bytes_max = settings.module_bytes_max;
-    let runtime = Runtime::new(settings)?;
+    let plain = Policies::plain(&settings);
+    let runtime = Runtime::new(settings.clone())?;
     let mut defined: BTreeMap<String, PathBuf> = BTreeMap::new();
+    let mut sections: BTreeMap<PathBuf, Vec<String>> = BTreeMap::new();
     for file in files(&args.files)? {
         let bytes = crate::wasm::read(&file, bytes_max).with_context(|| format!("cannot read {}", file.display()))?;
         let mut examined = runtime.examine_as(&file, &bytes);
@@ -99,7 +102,22 @@ fn each(args: &Args, printer: &Printer, mut tell: impl FnMut(&Path, &Examined)) 
                 examined.faults.push(LoadError::duplicate(&quest.name, other));
             }
         }
-        tell(&file, &examined);
+        let folder = file.parent().map_or_else(PathBuf::new, Path::to_owned);
+        let policies = Policies::beside(&folder, &settings).unwrap_or_else(|fault| {
+            examined.faults.push(fault);
+            plain.clone()
+        });
+        sections.entry(folder).or_insert_with(|| policies.sections().map(str::to_owned).collect());
+        tell(&file, &examined, &policies);
+    }
+    for folder in args.files.iter().filter(|folder| folder.is_dir()) {
+        for quest in sections.remove(folder).into_iter().flatten().filter(|quest| !defined.contains_key(quest)) {
+            let file = folder.join(POLICY_FILE);
+            printer.warn(&format!(
+                "{} has a section for the quest {quest:?}, which no module there defines",
+                file.display()
+            ));
+        }
     }
     Ok(())
 }
@@ -124,13 +142,16 @@ fn files(named: &[PathBuf]) -> anyhow::Result<Vec<PathBuf>> {
     Ok(files)
 }
 
-fn of_file(file: &Path, examined: &Examined) -> Value {
+fn of_file(file: &Path, examined: &Examined, policies: &Policies) -> Value {
     let mut value = json!(examined);
     value["file"] = json!(file);
+    let of_quests = examined.quests.iter().map(|quest| (quest.name.clone(), json!(policies.of(&quest.name))));
+    value["policies"] = Value::Object(of_quests.collect());
+    value["notes"] = json!(policies.notes);
     value
 }
 
-fn show(file: &Path, examined: &Examined, printer: &Printer) {
+fn show(file: &Path, examined: &Examined, policies: &Policies, printer: &Printer) {
     let line = |name: &str, text: &str| printer.line(format!("  {name:9} {text}").trim_end());
     printer.line(&file.display().to_string());
     line("size", &format!("{} bytes, blake3 {}", examined.size, examined.digest));
@@ -157,8 +178,11 @@ fn show(file: &Path, examined: &Examined, printer: &Printer) {
     for quest in &examined.quests {
         let description = plain(&quest.description);
         line("quest", &format!("{} (version {})  {description}", quest.name, quest.version));
-        parts(quest, &|name, text| printer.line(&format!("    {name:9} {text}")));
+        let line = |name: &str, text: &str| printer.line(&format!("    {name:9} {text}"));
+        parts(quest, &line);
+        may(policies.of(&quest.name), &line);
     }
+    policies.notes.iter().for_each(|note| line("note", &format!("{POLICY_FILE}: {}", plain(note))));
     faults(examined, printer);
 }
 
@@ -184,6 +208,24 @@ fn parts(quest: &QuestDefinition, line: &dyn Fn(&str, &str)) {
     }
     for (name, spec) in &quest.patterns {
         line("pattern", &format!("{name}: {}", plain(spec)));
+    }
+}
+
+/// What a quest may do beyond its own context, and what it may take where that is less than all quests may.
+fn may(policy: &Policy, line: &dyn Fn(&str, &str)) {
+    let Permissions { other_contexts, broadcast } = policy.permissions;
+    let permissions = [(other_contexts, "act on other contexts"), (broadcast, "broadcast")];
+    let permitted = permissions.into_iter().filter(|(grant, _)| *grant == Grant::Granted).map(|(_, what)| what);
+    let permitted = permitted.collect::<Vec<_>>().join(", ");
+    line("may", if permitted.is_empty() { "act on its own context only" } else { &permitted });
+    let lowered: Vec<String> = policy.lowered().map(|(name, value)| format!("{name} {value}")).collect();
+    if !lowered.is_empty() {
+        line("limits", &lowered.join(", "));
+    }
+    match policy.keep_instances {
+        Keep::Never => {}
+        Keep::Context => line("instances", "kept for the same context"),
+        Keep::Quest => line("instances", "kept, whatever the context"),
     }
 }
 

@@ -29,7 +29,7 @@ impl<'a> Loader<'a> {
     pub(crate) fn load(&self, paths: &[PathBuf]) -> anyhow::Result<Arc<Registry>> {
         let registry = Registry::new(Arc::clone(&self.runtime));
         for path in paths {
-            for file in self.files(path)? {
+            for file in self.files(path, &registry)? {
                 registry.load_file(&file).map_err(|problem| refused(&problem))?;
             }
         }
@@ -41,7 +41,7 @@ impl<'a> Loader<'a> {
         Ok(Arc::new(registry))
     }
 
-    fn files(&self, path: &Path) -> anyhow::Result<Vec<PathBuf>> {
+    fn files(&self, path: &Path, registry: &Registry) -> anyhow::Result<Vec<PathBuf>> {
         if !path.exists() {
             let hint = "build it first, or name where it is";
             return Err(Refused::usage(&format!("there is no module {}", path.display()), hint));
@@ -55,6 +55,7 @@ impl<'a> Loader<'a> {
                 return Err(Refused::usage(&format!("{} has sources only", path.display()), hint));
             }
             let built = build::build_folders(vec![path.to_owned()], self.printer);
+            built.modules.iter().for_each(|(module, folder)| registry.set_source(module, folder));
             return match built.left_out.first() {
                 Some(problem) => Err(refused(problem)),
                 None => Ok(built.modules.into_keys().collect()),
@@ -67,6 +68,7 @@ impl<'a> Loader<'a> {
             for problem in built.left_out {
                 self.printer.warn(&format!("{} is left out: {}", problem.file.display(), problem.message));
             }
+            built.modules.iter().for_each(|(module, folder)| registry.set_source(module, folder));
             files.extend(built.modules.into_keys());
         }
         Ok(files)

@@ -28,7 +28,7 @@ pub use vault::{HostServes, Rollout, Vault, Version, Why};
 
 use crate::{
     store,
-    wasm::{Loaded, Problem, Registry, unreadable},
+    wasm::{Loaded, POLICY_CODE, POLICY_FILE, Problem, Registry, unreadable},
     watch::{Quiet, Watch},
 };
 use files::{Stamp, read_whole};
@@ -87,12 +87,22 @@ pub struct Sources {
 #[derive(Debug, Clone)]
 struct Seen {
     stamp: Option<Stamp>,
+    /// That of the `quest.toml` beside it.
+    policy: Option<Stamp>,
     /// The digest of its bytes when they were last offered; none if they could not be read.
     digest: Option<blake3::Hash>,
     /// The code of why it is not served.
     refused: Option<String>,
     /// Since when it is not there.
     gone: Option<Instant>,
+}
+
+impl Seen {
+    /// Whether the file has nothing to say that it did not say before.
+    fn is_of(&self, digest: blake3::Hash) -> bool {
+        // What a broken `quest.toml` kept out may be served once that is mended.
+        self.digest == Some(digest) && self.refused.as_deref() != Some(POLICY_CODE)
+    }
 }
 
 /// Keeps what is served as the files are. Cheap to clone.
@@ -124,6 +134,7 @@ impl Reloader {
         let files = sources.files.iter().cloned().collect();
         let mut built: BTreeMap<PathBuf, BTreeSet<PathBuf>> = BTreeMap::from([(PathBuf::new(), files)]);
         for (module, source) in &sources.built {
+            registry.set_source(module, source);
             built.entry(source.clone()).or_default().insert(module.clone());
         }
         sources.left_out.iter().for_each(|problem| registry.note(problem.clone()));
@@ -151,6 +162,7 @@ impl Reloader {
     pub fn set_built(&self, folder: &Path, modules: BTreeSet<PathBuf>) {
         self.0.registry.clear(folder);
         let mut built = self.0.built.lock();
+        modules.iter().for_each(|module| self.0.registry.set_source(module, folder));
         built.entry(PathBuf::new()).or_default().retain(|file| !modules.contains(file));
         built.insert(folder.to_owned(), modules);
     }
@@ -311,8 +323,10 @@ impl Inner {
     fn check(&self, file: &Path, settles: Duration) -> bool {
         let known = self.seen.lock().get(file).cloned();
         let stamp = Stamp::of(file).ok();
+        let policy = self.policy_stamp(file);
         if let Some(known) = &known
             && known.stamp == stamp
+            && known.policy == policy
             && (stamp.is_some() || known.refused.is_some())
             && known.gone.is_none()
         {
@@ -323,8 +337,11 @@ impl Inner {
             Ok(None) => return true,
             Ok(Some((stamp, bytes))) => {
                 let digest = blake3::hash(bytes);
-                if known.as_ref().is_some_and(|known| known.digest == Some(digest)) {
-                    return self.remember(file, Some(*stamp), Some(digest), known.and_then(|known| known.refused));
+                if let Some(known) = known.as_ref().filter(|known| known.is_of(digest)) {
+                    if known.policy != policy && !self.renew(file, policy, known, settles) {
+                        return true;
+                    }
+                    return self.remember(file, (Some(*stamp), policy), Some(digest), known.refused.clone());
                 }
                 let offered = self.registry.prepare(file, bytes).and_then(|prepared| {
                     // Before it is served: what a host serves is in the store, so that a restart finds it there.
@@ -340,7 +357,7 @@ impl Inner {
         };
         match offered {
             Ok(loaded) => {
-                let again = self.remember(file, stamp, digest, None);
+                let again = self.remember(file, (stamp, policy), digest, None);
                 self.tell(Change::Served(loaded));
                 again
             }
@@ -348,7 +365,7 @@ impl Inner {
             Err(error) => {
                 let is_busy = error.code == "busy";
                 let (stamp, digest) = (stamp.filter(|_| !is_busy), digest.filter(|_| !is_busy));
-                let again = self.remember(file, stamp, digest, Some(error.code.clone()));
+                let again = self.remember(file, (stamp, policy), digest, Some(error.code.clone()));
                 let problem = self.registry.refuse(file, error);
                 self.tell(Change::Refused { problem, still: self.registry.digest(file) });
                 again
@@ -356,18 +373,43 @@ impl Inner {
         }
     }
 
+    /// The `quest.toml` beside a file is another, and the file the same: what is served in its place goes by the new one. False: it may be half
+    /// written.
+    fn renew(&self, file: &Path, policy: Option<Stamp>, known: &Seen, settles: Duration) -> bool {
+        match self.registry.renew(file) {
+            Ok(Some(loaded)) => {
+                if known.refused.is_none() {
+                    self.registry.clear(file);
+                }
+                self.tell(Change::Served(loaded));
+            }
+            Ok(None) => {}
+            Err(_) if policy.is_some_and(|stamp| stamp.is_younger_than(settles)) => return false,
+            Err(error) => {
+                let problem = self.registry.refuse(file, error);
+                self.tell(Change::Refused { problem, still: self.registry.digest(file) });
+            }
+        }
+        true
+    }
+
     /// Notes what became of a file; whether to look at it again soon.
     fn remember(
         &self,
         file: &Path,
-        stamp: Option<Stamp>,
+        (stamp, policy): (Option<Stamp>, Option<Stamp>),
         digest: Option<blake3::Hash>,
         refused: Option<String>,
     ) -> bool {
         let is_settled = stamp.is_none_or(|stamp| !stamp.is_younger_than(STEP));
         let stamp = stamp.filter(|_| is_settled);
-        self.seen.lock().insert(file.to_owned(), Seen { stamp, digest, refused, gone: None });
+        self.seen.lock().insert(file.to_owned(), Seen { stamp, policy, digest, refused, gone: None });
         !is_settled
+    }
+
+    /// The stamp of the `quest.toml` that a module goes by; none where there is none.
+    fn policy_stamp(&self, file: &Path) -> Option<Stamp> {
+        Stamp::of(&self.registry.policy_folder(file).join(POLICY_FILE)).ok()
     }
 
     fn tell(&self, change: Change) {

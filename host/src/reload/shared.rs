@@ -65,7 +65,7 @@ impl Inner {
                 let why = if is_rolled_back { "it was rolled back" } else { "the other hosts do not serve it" };
                 tracing::warn!(file = %path.display(), served = rollout.digest, why, "the file's version is not served");
                 // Until it is another.
-                self.remember(&path, local.map(|(stamp, _)| stamp), found, None);
+                self.remember(&path, (local.map(|(stamp, _)| stamp), self.policy_stamp(&path)), found, None);
             }
         }
         *self.followed.lock() = vault.rollouts().await?;

@@ -13,6 +13,7 @@ use std::{collections::BTreeMap, path::PathBuf};
 use quest_engine::limits::EngineLimits;
 use serde::{Deserialize, Serialize};
 
+pub(crate) use ranges::refused as out_of_range;
 pub use resolve::{Resolved, resolve};
 
 use crate::{

@@ -28,6 +28,8 @@ const OWN: &[(&str, RangeInclusive<i64>)] = &[
     ("accept.reserve", 0..=MANY),
     ("accept.ids_window_ms", 1_000..=MS_MAX),
     ("wasm.instances_max", 1..=10_000),
+    // None kept is a choice.
+    ("wasm.instances_kept_max", 0..=10_000),
     // From one page of wasm to all that it can address.
     ("wasm.memory_bytes_max", 65_536..=1 << 32),
     ("wasm.table_elements_max", 1..=10_000_000),
@@ -45,7 +47,7 @@ pub(super) fn range(path: &str) -> RangeInclusive<i64> {
 }
 
 /// Why `value` is nothing for the setting `path`, if so.
-pub(super) fn refused(path: &str, value: i64) -> Option<String> {
+pub(crate) fn refused(path: &str, value: i64) -> Option<String> {
     let range = range(path);
     (!range.contains(&value)).then(|| format!("{path} is {} to {}, not {value}", range.start(), range.end()))
 }

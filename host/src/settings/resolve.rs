@@ -156,6 +156,17 @@ impl Leaves {
         Ok(())
     }
 
+    /// What one of them may be and is not, with its origin.
+    fn closed(&self) -> String {
+        let mut wrong = CLOSED.iter().filter_map(|(path, values)| {
+            let (value, origin) = self.known.get(*path)?;
+            let is_one = value.as_str().is_some_and(|value| values.contains(&value));
+            let (last, others) = values.split_last()?;
+            (!is_one).then(|| format!("{origin}: {path} is {} or {last}, not {value}", others.join(", ")))
+        });
+        wrong.next().unwrap_or_else(|| "the settings cannot be read".to_owned())
+    }
+
     fn settings(&self) -> anyhow::Result<Settings> {
         let mut table = Table::new();
         for (path, (value, _)) in &self.known {
@@ -170,11 +181,16 @@ impl Leaves {
             }
         }
         table.insert("config".to_owned(), Value::Table(config));
-        let (_, origin) = &self.known["durability"];
-        // Of what is left, only this has a closed list of values.
-        Value::Table(table).try_into().with_context(|| format!("{origin}: durability is always or everysec"))
+        Value::Table(table).try_into().with_context(|| self.closed())
     }
 }
+
+/// The settings with a closed list of values, and those.
+const CLOSED: [(&str, &[&str]); 3] = [
+    ("durability", &["always", "everysec"]),
+    ("wasm.permit.other_contexts", &["asked", "always", "never"]),
+    ("wasm.permit.broadcast", &["asked", "always", "never"]),
+];
 
 fn check(settings: &Settings) -> anyhow::Result<()> {
     if settings.prefix.contains(['{', '}']) {

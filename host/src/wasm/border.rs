@@ -82,6 +82,16 @@ impl Run {
         Ok(self.definer().and_then(|definer| say(definer).map_err(refused)))
     }
 
+    /// Another action begins in the same instance.
+    pub(super) fn begin_again(&mut self, recorder: Box<Recorder>) {
+        if let Some(wasi) = &mut self.wasi {
+            wasi.begin_again(recorder.invocation());
+        }
+        self.phase = Phase::Running(recorder);
+        self.limiter.refused = None;
+        self.told = Told::default();
+    }
+
     /// What a `define` that returned has said.
     pub(super) fn into_definer(self) -> Definer {
         match self.phase {

@@ -6,10 +6,15 @@ use quest_engine::action::{Failure, FailureKind};
 use wasmtime::{PoolConcurrencyLimitError, Trap};
 use wasmtime_wasi::I32Exit;
 
-use super::RuntimeSettings;
+use super::{QuestLimits, RuntimeSettings};
 
 /// What ended a run from outside of the guest's own code.
-pub(super) fn of_run(error: &wasmtime::Error, refused: Option<String>, settings: &RuntimeSettings) -> Failure {
+pub(super) fn of_run(
+    error: &wasmtime::Error,
+    refused: Option<String>,
+    settings: &RuntimeSettings,
+    limits: &QuestLimits,
+) -> Failure {
     let limit = |message: String| Failure { code: "limit".to_owned(), ..Failure::trap(message) };
     if is_busy(error) {
         let message = format!("all {} instances are in use (limit instances_max)", settings.instances_max);
@@ -17,7 +22,7 @@ pub(super) fn of_run(error: &wasmtime::Error, refused: Option<String>, settings:
     }
     match error.downcast_ref::<Trap>() {
         Some(Trap::Interrupt) => {
-            let wall_ms = settings.action_ms_max;
+            let wall_ms = limits.action_ms_max;
             return Failure::timeout(format!("it ran longer than {wall_ms} ms (limit action_ms_max)"));
         }
         Some(Trap::StackOverflow) => return limit(overflow(settings)),
@@ -26,7 +31,7 @@ pub(super) fn of_run(error: &wasmtime::Error, refused: Option<String>, settings:
     // A guest that was refused memory usually aborts: what it was refused is the reason, the trap only how it ended.
     match refused {
         Some(refused) => limit(format!("{refused}; then a trap: {}", reason(error))),
-        None if hands_over_too_much(error) => limit(handed_over(settings)),
+        None if hands_over_too_much(error) => limit(handed_over(limits.call_bytes_max)),
         None => Failure::trap(format!("a trap: {}", reason(error))),
     }
 }
@@ -64,8 +69,8 @@ pub(super) fn hands_over_too_much(error: &wasmtime::Error) -> bool {
 }
 
 /// The text for it.
-pub(super) fn handed_over(settings: &RuntimeSettings) -> String {
-    format!("it handed more than {} bytes to one call of the host (limit call_bytes_max)", settings.call_bytes_max)
+pub(super) fn handed_over(max: usize) -> String {
+    format!("it handed more than {max} bytes to one call of the host (limit call_bytes_max)")
 }
 
 /// Why it trapped, and in which functions, innermost first.
@@ -88,20 +93,42 @@ pub(super) fn reason(error: &wasmtime::Error) -> String {
     }
 }
 
-/// The innermost functions' names, where the component has them.
+/// The innermost functions' names, with their places in the source: as much of both as the component has.
 fn frames(error: &wasmtime::Error) -> String {
     const FRAMES: usize = 4;
     let Some(backtrace) = error.downcast_ref::<wasmtime::WasmBacktrace>() else { return String::new() };
-    let names = backtrace.frames().iter().filter_map(|frame| {
-        let symbol = frame.symbols().first().and_then(|symbol| symbol.name().map(str::to_owned));
-        symbol.or_else(|| frame.func_name().map(str::to_owned))
-    });
-    let names: Vec<String> = names.collect();
+    let names: Vec<String> = backtrace.frames().iter().flat_map(names).collect();
     // A language's way into a panic says nothing about the quest.
     let machinery = names.iter().take_while(|name| is_machinery(name)).count();
     let own = if machinery < names.len() { &names[machinery..] } else { &names[..] };
     let shown = own[..own.len().min(FRAMES)].join(" < ");
     if shown.is_empty() { shown } else { format!(" in {shown}") }
+}
+
+/// The functions of one frame, those inlined into it first.
+fn names(frame: &wasmtime::FrameInfo) -> Vec<String> {
+    let symbols = frame.symbols().iter();
+    let named: Vec<String> = symbols.filter_map(|symbol| Some(readable(symbol.name()?) + &place(symbol))).collect();
+    if named.is_empty() { frame.func_name().map(readable).into_iter().collect() } else { named }
+}
+
+/// A function's name as its author wrote it, in Rust and in C++; as it is, if it is of another language.
+fn readable(name: &str) -> String {
+    if let Ok(demangled) = rustc_demangle::try_demangle(name) {
+        return format!("{demangled:#}");
+    }
+    let demangled = cpp_demangle::Symbol::new(name).ok().and_then(|symbol| symbol.demangle().ok());
+    demangled.unwrap_or_else(|| name.to_owned())
+}
+
+/// A place in the source, in brackets; empty where it is not known.
+fn place(symbol: &wasmtime::FrameSymbol) -> String {
+    // The machine that it was built on is of no interest.
+    const FOLDERS: usize = 3;
+    let (Some(file), Some(line)) = (symbol.file(), symbol.line()) else { return String::new() };
+    let mut parts: Vec<&str> = file.rsplit('/').take(FOLDERS).collect();
+    parts.reverse();
+    format!(" ({}:{line})", parts.join("/"))
 }
 
 fn is_machinery(name: &str) -> bool {
@@ -114,6 +141,18 @@ fn is_machinery(name: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn names_are_as_their_authors_wrote_them() {
+        for (name, expected) in [
+            ("_RNvNtNtCs123_3std7process5abort", "std::process::abort"),
+            ("_ZN4core9panicking5panic17h0123456789abcdefE", "core::panicking::panic"),
+            ("_ZN5Quest3runEi", "Quest::run(int)"),
+            ("main.(*Quest).Run", "main.(*Quest).Run"),
+        ] {
+            assert_eq!(readable(name), expected);
+        }
+    }
 
     #[test]
     fn a_panic_is_caught_with_its_text() {

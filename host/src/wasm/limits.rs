@@ -2,7 +2,7 @@
 
 use wasmtime::ResourceLimiter;
 
-use super::{LoadError, RuntimeSettings};
+use super::{LoadError, QuestLimits, RuntimeSettings};
 
 /// Refuses growth past the bounds. The guest sees a failed allocation; the host remembers why.
 #[derive(Debug)]
@@ -16,10 +16,10 @@ pub(super) struct Limiter {
 }
 
 impl Limiter {
-    pub(super) fn new(settings: &RuntimeSettings) -> Self {
+    pub(super) fn new(settings: &RuntimeSettings, limits: &QuestLimits) -> Self {
         Self {
-            memory_bytes_max: settings.memory_bytes_max,
-            table_elements_max: settings.table_elements_max,
+            memory_bytes_max: limits.memory_bytes_max,
+            table_elements_max: limits.table_elements_max,
             counts: [settings.core_instances_max, settings.memories_max, settings.tables_max],
             used: 0,
             refused: None,

@@ -10,9 +10,11 @@ mod cache;
 mod examine;
 mod failure;
 mod imports;
+mod kept;
 mod limits;
 mod module;
 mod parts;
+mod policy;
 mod registry;
 mod script;
 mod settings;
@@ -36,6 +38,7 @@ use wasmtime::{Engine, Store, component::Linker};
 pub use examine::Examined;
 pub use imports::{Access, Import};
 pub use module::{LoadError, Module};
+pub use policy::{Allowed, CODE as POLICY_CODE, FILE as POLICY_FILE, Keep, Permit, Policies, Policy, QuestLimits};
 pub(crate) use registry::unreadable;
 pub use registry::{Loaded, Prepared, Problem, Registry, read};
 pub(crate) use script::serve_or_isolate;
@@ -46,6 +49,8 @@ use border::{Phase, Run};
 
 /// The period of the ticker that ends what runs too long.
 const TICK: Duration = Duration::from_millis(5);
+/// The code of what ran too long.
+const TIMEOUT: &str = "timeout";
 
 /// Compiles and runs modules.
 pub struct Runtime {
@@ -57,7 +62,10 @@ pub struct Runtime {
     scripts: Linker<Run>,
     interpreters: script::Interpreters,
     snapshots: script::Snapshots,
+    kept: kept::Kept,
     settings: RuntimeSettings,
+    /// What a `define` may take.
+    defining: QuestLimits,
     cache: cache::Cache,
     fallback: Option<String>,
     _ticker: Ticker,
@@ -90,6 +98,8 @@ impl Runtime {
             scripts,
             interpreters,
             snapshots,
+            kept: kept::Kept::new(settings.kept()),
+            defining: QuestLimits::of_define(&settings),
             settings,
             cache,
             fallback,
@@ -102,45 +112,99 @@ impl Runtime {
         self.fallback.as_deref()
     }
 
-    /// Runs one action to its end, in a fresh instance, on this thread.
-    pub fn invoke(&self, module: &Module, invocation: Invocation) -> Ran {
+    /// What quests may do and take without a `quest.toml`.
+    pub fn plain(&self) -> Policies {
+        Policies::plain(&self.settings)
+    }
+
+    /// Runs one action to its end, on this thread: in a fresh instance, or in one that was kept, where its quest asks for that.
+    pub fn invoke(&self, module: &Arc<Module>, policy: &Policy, invocation: Invocation) -> Ran {
+        let place = kept::Place::of(policy.keep_instances, module, &invocation);
+        if let Some(place) = &place
+            && let Some(instance) = self.kept.take(place)
+            && let Some(ran) = self.invoke_kept(module, policy, invocation.clone(), place, instance)
+        {
+            return ran;
+        }
         let (export, action) = (invocation.export, invocation.action.clone());
-        let definition = module.quests.iter().find(|quest| quest.name == invocation.quest);
-        let recorder = Box::new(Recorder::new(invocation, self.settings.action.clone(), definition));
+        let recorder = recorder(module, policy, invocation);
         let (pre, replayed) = module.code.pre();
         let (phase, replay) = match replayed {
             Some(scripted) => (Phase::Defining(Definer::default()), Some((scripted, recorder))),
             None => (Phase::Running(recorder), None),
         };
-        let mut store = self.store(phase, self.settings.action_ms_max);
-        let result = failure::guarded(|| {
+        let mut store = self.store(phase, &policy.limits);
+        let mut guest = None;
+        let outcome = failure::guarded(|| {
             let instance = pre.instantiate(&mut store)?;
             if let Some((scripted, recorder)) = replay
                 && let Err(error) = script::replay(scripted, &instance, &mut store, recorder)?
             {
                 return Ok(Err(error));
             }
-            let guest = instance.quest_host_guest();
-            match export {
-                Export::Init => guest.call_init(&mut store),
-                Export::Perform => guest.call_perform(&mut store, &action),
-            }
+            call(guest.insert(instance), &mut store, export, &action)
         });
-        let mut run = store.into_data();
+        let ran = self.end(module, policy, outcome, &mut store);
+        if let (Some(place), Some(guest), true) = (place, guest, ran.result.is_ok()) {
+            self.kept.put(place, kept::Instance { store, guest });
+        }
+        ran
+    }
+
+    /// Runs one action in an instance that earlier ones ran in. It is only ever a way to be faster: what fails in it runs again in a fresh one
+    /// (none is given then), since what others left may be why. Not so what took too long, which is tried again anyway.
+    fn invoke_kept(
+        &self,
+        module: &Arc<Module>,
+        policy: &Policy,
+        invocation: Invocation,
+        place: &kept::Place,
+        mut instance: kept::Instance,
+    ) -> Option<Ran> {
+        let (export, action) = (invocation.export, invocation.action.clone());
+        let kept::Instance { store, guest } = &mut instance;
+        store.data_mut().begin_again(recorder(module, policy, invocation));
+        set_deadline(store, policy.limits.action_ms_max);
+        let outcome = failure::guarded(|| call(guest, store, export, &action));
+        let ran = self.end(module, policy, outcome, store);
+        match &ran.result {
+            Ok(_) => self.kept.put(place.clone(), instance),
+            Err(failure) if failure.code == TIMEOUT => {}
+            Err(failure) => {
+                tracing::debug!(quest = place.quest(), code = failure.code, "an action in a kept instance; run afresh");
+                return None;
+            }
+        }
+        Some(ran)
+    }
+
+    /// What came of a run.
+    fn end(
+        &self,
+        module: &Module,
+        policy: &Policy,
+        outcome: Result<wasmtime::Result<Result<(), border::GuestError>>, String>,
+        store: &mut Store<Run>,
+    ) -> Ran {
+        let run = store.data_mut();
         run.take_printed(true);
-        let Run { phase, limiter, told, .. } = run;
-        let Phase::Running(recorder) = phase else {
+        let Phase::Running(recorder) = std::mem::replace(&mut run.phase, Phase::Defining(Definer::default())) else {
             return Ran { result: Err(failure::of_host("the run was lost")), logs: Vec::new() };
         };
         let (changes, logs) = recorder.finish();
-        let result = match result {
+        let result = match outcome {
             Ok(Ok(Ok(()))) => Ok(changes),
             Ok(Ok(Err(border::GuestError { code, message }))) => {
                 Err(Failure::of_guest(code, module.code.with_line(message)))
             }
             Ok(Err(error)) => {
-                let mut failure = failure::of_run(&error, limiter.refused, &self.settings);
-                failure.message.push_str(&module.code.place(&told));
+                let refused = run.limiter.refused.take();
+                let mut failure = failure::of_run(&error, refused, &self.settings, &policy.limits);
+                failure.message.push_str(&module.code.place(&run.told));
+                if failure::is_busy(&error) {
+                    // It is tried again, and finds room.
+                    self.kept.clear();
+                }
                 Err(failure)
             }
             Err(panic) => Err(failure::of_host(&panic)),
@@ -148,8 +212,8 @@ impl Runtime {
         Ran { result, logs }
     }
 
-    fn store(&self, phase: Phase, wall_ms: u64) -> Store<Run> {
-        let limiter = limits::Limiter::new(&self.settings);
+    fn store(&self, phase: Phase, limits: &QuestLimits) -> Store<Run> {
+        let limiter = limits::Limiter::new(&self.settings, limits);
         let run = Run {
             phase,
             define_log: Vec::new(),
@@ -161,11 +225,33 @@ impl Runtime {
         };
         let mut store = Store::new(&self.engine, run);
         store.limiter(|run| &mut run.limiter);
-        store.set_hostcall_fuel(self.settings.call_bytes_max);
-        // One more than it takes: the present tick is partly over.
-        store.set_epoch_deadline(wall_ms.div_ceil(TICK.as_millis() as u64) + 1);
+        store.set_hostcall_fuel(limits.call_bytes_max);
+        set_deadline(&mut store, limits.action_ms_max);
         store
     }
+}
+
+fn recorder(module: &Module, policy: &Policy, invocation: Invocation) -> Box<Recorder> {
+    let definition = module.quests.iter().find(|quest| quest.name == invocation.quest);
+    Box::new(Recorder::new(invocation, policy.limits.action.clone(), policy.permissions, definition))
+}
+
+fn call(
+    guest: &border::Quest,
+    store: &mut Store<Run>,
+    export: Export,
+    action: &str,
+) -> wasmtime::Result<Result<(), border::GuestError>> {
+    let guest = guest.quest_host_guest();
+    match export {
+        Export::Init => guest.call_init(store),
+        Export::Perform => guest.call_perform(store, action),
+    }
+}
+
+fn set_deadline(store: &mut Store<Run>, wall_ms: u64) {
+    // One more than it takes: the present tick is partly over.
+    store.set_epoch_deadline(wall_ms.div_ceil(TICK.as_millis() as u64) + 1);
 }
 
 /// Moves the engine's epoch on, on a thread of its own: a busy async runtime must not delay it.

@@ -198,7 +198,7 @@ impl Runtime {
         if can_start_patterns {
             definer.starts_patterns();
         }
-        let mut store = self.store(Phase::Defining(definer), self.settings.define_ms_max);
+        let mut store = self.store(Phase::Defining(definer), &self.defining);
         store.data_mut().script = script;
         let result =
             pre.instantiate(&mut store).and_then(|instance| instance.quest_host_guest().call_define(&mut store));
@@ -231,7 +231,7 @@ impl Runtime {
         }
         match &run.limiter.refused {
             Some(refused) => limit(refused),
-            None if failure::hands_over_too_much(error) => limit(&failure::handed_over(settings)),
+            None if failure::hands_over_too_much(error) => limit(&failure::handed_over(settings.call_bytes_max)),
             None => {
                 let why = failure::reason(error);
                 LoadError::new("define-trapped", format!("its define trapped: {why}{said}"), ONLY)

@@ -14,7 +14,7 @@ use quest_engine::{
 };
 use serde::Serialize;
 
-use super::{LoadError, Module, Runtime};
+use super::{LoadError, Module, Policies, Runtime};
 use crate::quests::{Quests, Serving};
 
 /// A module file that is not served, and why.
@@ -53,6 +53,7 @@ struct Served {
     /// The digest of the file's bytes. A script's module has another, with its interpreter's in it.
     digest: String,
     module: Arc<Module>,
+    policies: Arc<Policies>,
 }
 
 /// A file that is ready to be served.
@@ -74,7 +75,7 @@ impl Prepared {
 struct Snapshot {
     runtime: Arc<Runtime>,
     modules: BTreeMap<PathBuf, Served>,
-    by_quest: BTreeMap<String, Arc<Module>>,
+    by_quest: BTreeMap<String, Served>,
     catalog: Arc<Catalog>,
 }
 
@@ -83,6 +84,8 @@ pub struct Registry {
     runtime: Arc<Runtime>,
     serving: RwLock<Arc<Snapshot>>,
     problems: Mutex<BTreeMap<PathBuf, Problem>>,
+    /// Folders of the sources that modules were built from, by module: where their `quest.toml` is.
+    sources: RwLock<BTreeMap<PathBuf, PathBuf>>,
     /// Held by whoever makes the next snapshot. Readers never wait for it: reading what a quest declares takes its time.
     changing: Mutex<()>,
 }
@@ -91,7 +94,13 @@ impl Registry {
     /// Serves nothing yet.
     pub fn new(runtime: Arc<Runtime>) -> Self {
         let empty = Arc::new(Snapshot::new(&runtime, BTreeMap::new()));
-        Self { runtime, serving: RwLock::new(empty), problems: Mutex::default(), changing: Mutex::default() }
+        Self {
+            runtime,
+            serving: RwLock::new(empty),
+            problems: Mutex::default(),
+            sources: RwLock::default(),
+            changing: Mutex::default(),
+        }
     }
 
     /// Loads a module file and serves it. If anything is wrong with it, what was served under its name before goes on being served.
@@ -114,8 +123,7 @@ impl Registry {
 
     /// Makes a file ready to be served, and checks that it could be now.
     pub fn prepare(&self, file: &Path, bytes: &[u8]) -> Result<Prepared, LoadError> {
-        let module = self.module(file, bytes)?;
-        let served = Served { digest: blake3::hash(bytes).to_hex().to_string(), module };
+        let served = self.served(file, bytes)?;
         self.serving.read().fits(file, &served)?;
         Ok(Prepared(served))
     }
@@ -123,6 +131,35 @@ impl Registry {
     /// What a file holds, as a module: the one place where files become modules.
     pub fn module(&self, file: &Path, bytes: &[u8]) -> Result<Arc<Module>, LoadError> {
         self.runtime.load_as(file, bytes)
+    }
+
+    fn served(&self, file: &Path, bytes: &[u8]) -> Result<Served, LoadError> {
+        let policies = self.read_policies(file)?;
+        Ok(Served { digest: blake3::hash(bytes).to_hex().to_string(), module: self.module(file, bytes)?, policies })
+    }
+
+    fn read_policies(&self, file: &Path) -> Result<Arc<Policies>, LoadError> {
+        let policies = self.policies(file)?;
+        for note in &policies.notes {
+            tracing::warn!(file = %file.display(), "quest.toml: {note}");
+        }
+        Ok(Arc::new(policies))
+    }
+
+    /// A module was built from the sources in a folder: the `quest.toml` there is its own.
+    pub fn set_source(&self, file: &Path, folder: &Path) {
+        self.sources.write().insert(file.to_owned(), folder.to_owned());
+    }
+
+    /// The folder with the `quest.toml` of a module, if it has one.
+    pub fn policy_folder(&self, file: &Path) -> PathBuf {
+        let source = self.sources.read().get(file).cloned();
+        source.unwrap_or_else(|| file.parent().map_or_else(PathBuf::new, Path::to_owned))
+    }
+
+    /// What the quests of a file may do and take.
+    pub fn policies(&self, file: &Path) -> Result<Policies, LoadError> {
+        Policies::beside(&self.policy_folder(file), &self.runtime.settings)
     }
 
     /// Shows why a file is not served.
@@ -156,6 +193,18 @@ impl Registry {
         Ok(loaded)
     }
 
+    /// Has what is served under a file's name go by the `quest.toml` that is there now; none if nothing is.
+    pub fn renew(&self, file: &Path) -> Result<Option<Loaded>, LoadError> {
+        let policies = self.read_policies(file)?;
+        let _changing = self.changing.lock();
+        let mut modules = self.serving.read().modules.clone();
+        let Some(served) = modules.get_mut(file) else { return Ok(None) };
+        served.policies = policies;
+        let loaded = describe(file, served);
+        self.swap(modules);
+        Ok(Some(loaded))
+    }
+
     /// Takes a file's quests out of service: their events wait for them. Gives their names.
     pub fn withdraw(&self, file: &Path) -> Vec<String> {
         let _changing = self.changing.lock();
@@ -173,7 +222,7 @@ impl Registry {
 
     /// What would be served if a module of these bytes were the only one.
     pub fn trial(&self, file: &Path, bytes: &[u8]) -> Result<Arc<dyn Serving>, LoadError> {
-        let served = Served { digest: String::new(), module: self.module(file, bytes)? };
+        let served = self.served(file, bytes)?;
         Ok(Arc::new(Snapshot::new(&self.runtime, BTreeMap::from([(file.to_owned(), served)]))))
     }
 
@@ -183,6 +232,11 @@ impl Registry {
         let mut defining =
             current.modules.iter().filter(|(_, it)| it.module.quests.iter().any(|theirs| theirs.name == quest));
         defining.next().map(|(file, _)| file.clone())
+    }
+
+    /// Forgets what actions before left in memory, where quests ask to find it.
+    pub fn forget_kept(&self) {
+        self.runtime.kept.clear();
     }
 
     /// The modules served, in order of file.
@@ -228,9 +282,8 @@ impl Snapshot {
     }
 
     fn new(runtime: &Arc<Runtime>, modules: BTreeMap<PathBuf, Served>) -> Self {
-        let modules_served = modules.values().map(|served| &served.module);
-        let quests = modules_served.flat_map(|module| module.quests.iter().map(move |quest| (quest, module)));
-        let by_quest = quests.clone().map(|(quest, module)| (quest.name.clone(), Arc::clone(module))).collect();
+        let quests = modules.values().flat_map(|served| served.module.quests.iter().map(move |quest| (quest, served)));
+        let by_quest = quests.clone().map(|(quest, served)| (quest.name.clone(), served.clone())).collect();
         let catalog = Arc::new(Catalog::new(quests.map(|(quest, _)| quest.clone())));
         Self { runtime: Arc::clone(runtime), modules, by_quest, catalog }
     }
@@ -243,7 +296,10 @@ impl Serving for Snapshot {
 
     fn invoke(&self, invocation: Invocation) -> Ran {
         match self.by_quest.get(&invocation.quest) {
-            Some(module) => self.runtime.invoke(module, invocation),
+            Some(Served { module, policies, .. }) => {
+                let policy = policies.of(&invocation.quest);
+                self.runtime.invoke(module, policy, invocation)
+            }
             None => {
                 let message = format!("no module serves the quest {:?} now", invocation.quest);
                 let code = "quest-not-served".to_owned();
@@ -265,7 +321,7 @@ pub fn read(file: &Path, bytes_max: usize) -> std::io::Result<Vec<u8>> {
     Ok(bytes)
 }
 
-fn describe(file: &Path, Served { digest, module }: &Served) -> Loaded {
+fn describe(file: &Path, Served { digest, module, .. }: &Served) -> Loaded {
     Loaded {
         file: file.to_owned(),
         digest: digest.clone(),

@@ -8,6 +8,8 @@ use quest_engine::limits::ActionLimits;
 use serde::{Deserialize, Serialize};
 use wasmtime::{Config, Enabled, InstanceAllocationStrategy, PoolingAllocationConfig, WasmBacktraceDetails};
 
+use super::Permit;
+
 /// How quests are run. Every limit is on by default.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
@@ -35,10 +37,14 @@ pub struct RuntimeSettings {
     pub call_bytes_max: usize,
     /// Instances at once: as many as turns and queries run at once, and some for loading. Past it an action fails as `busy` and is tried again.
     pub instances_max: u32,
+    /// Instances that are kept between actions, of quests that ask for it; 0: none. They are among `instances_max`, each with its memory.
+    pub instances_kept_max: u32,
     /// Bytes of a module file: compiling takes time and memory with its size.
     pub module_bytes_max: usize,
     /// Bounds of what an action records.
     pub action: ActionLimits,
+    /// What quests may do beyond their own context.
+    pub permit: Permit,
 }
 
 impl Default for RuntimeSettings {
@@ -55,8 +61,10 @@ impl Default for RuntimeSettings {
             stack_bytes_max: 512 << 10,
             call_bytes_max: 16 << 20,
             instances_max: 64,
+            instances_kept_max: 16,
             module_bytes_max: 64 << 20,
             action: ActionLimits::default(),
+            permit: Permit::default(),
         }
     }
 }
@@ -65,6 +73,11 @@ impl Default for RuntimeSettings {
 const STACK_BYTES_MAX: usize = 1 << 20;
 
 impl RuntimeSettings {
+    /// How many instances are kept: fresh ones need room beside them.
+    pub(super) fn kept(&self) -> usize {
+        self.instances_kept_max.min(self.instances_max.saturating_sub(1)) as usize
+    }
+
     /// Whether a host can run like this.
     pub(super) fn check(&self) -> anyhow::Result<()> {
         let max = STACK_BYTES_MAX;

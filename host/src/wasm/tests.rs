@@ -7,7 +7,7 @@ use quest_engine::{
     model::{Cause, Value},
 };
 
-use super::{Runtime, RuntimeSettings};
+use super::{Policies, Runtime, RuntimeSettings};
 
 /// A quest that draws a number.
 const QUEST: &str = r#"(component
@@ -82,11 +82,13 @@ fn a_panic_in_a_host_function_ends_the_action_only() {
     };
     random.func_wrap("below", bug).expect("linked");
     let module = runtime.load(&wat::parse_str(QUEST).expect("valid text")).expect("it loads");
+    let policies = Policies::plain(&RuntimeSettings::default());
+    let policy = policies.of("draws");
     // Twice: the one instance is free again.
     for _ in 0..2 {
-        let failure = runtime.invoke(&module, invocation(Export::Perform)).result.expect_err("a bug");
+        let failure = runtime.invoke(&module, policy, invocation(Export::Perform)).result.expect_err("a bug");
         assert_eq!((failure.kind, failure.code.as_str()), (FailureKind::Permanent, "host-bug"));
         assert!(failure.message.contains("a bug met 9"), "{failure:?}");
     }
-    assert!(runtime.invoke(&module, invocation(Export::Init)).result.is_ok());
+    assert!(runtime.invoke(&module, policy, invocation(Export::Init)).result.is_ok());
 }

@@ -9,7 +9,7 @@ use std::{
 
 use quest_engine::{
     action::{self, Definer, Export, Failure, Invocation, LogLine, Ran, Recorder},
-    limits::ActionLimits,
+    limits::{ActionLimits, Permissions},
     model::{self, QuestDefinition},
 };
 
@@ -48,7 +48,7 @@ pub(crate) fn run(
         Export::Init => "init".to_owned(),
         Export::Perform => invocation.action.clone(),
     };
-    RECORDER.set(Some(Recorder::new(invocation, limits.clone(), definition)));
+    RECORDER.set(Some(Recorder::new(invocation, limits.clone(), Permissions::ALL, definition)));
     let outcome = catch_unwind(AssertUnwindSafe(|| (entry.run)(&action, &Context::new())));
     let (changes, mut logs) = RECORDER.take().map(Recorder::finish).unwrap_or_default();
     let result = match outcome {

@@ -142,6 +142,14 @@ static void fill(void) {
   }
 }
 
+// What was remembered before; none at first.
+static q_value remember(const char *text) {
+  static char remembered[64];
+  q_value before = remembered[0] ? q_text(Q_JOIN(remembered, "")) : q_null();
+  snprintf(remembered, sizeof remembered, "%s", text);
+  return before;
+}
+
 static bool others(call_t *call, const char *name) {
   if (strcmp(name, "config.get") == 0) return gives_text(call, q_config(text(call, 1)));
   if (strcmp(name, "log.write") == 0) return write_log(text(call, 1), text(call, 2));
@@ -152,6 +160,7 @@ static bool others(call_t *call, const char *name) {
     double drawn = q_random_unit();
     return gives(call, q_boolean(drawn >= 0 && drawn < 1));
   }
+  if (strcmp(name, "remember") == 0) return gives(call, remember(text(call, 1)));
   if (strcmp(name, "fail") == 0) return q_fail(text(call, 1), text(call, 2));
   if (strcmp(name, "transient") == 0) return q_transient(text(call, 1));
   if (strcmp(name, "trap") == 0) abort();

@@ -160,6 +160,7 @@ var calls = map[string]func(c call) (any, error){
 	"random.bytes": func(c call) (any, error) { return gives(len(quest.RandomBytes(uint32(c.number(1))))) },
 	"fail":         func(c call) (any, error) { return does(quest.Fail(c.text(1), c.text(2))) },
 	"transient":    func(c call) (any, error) { return does(quest.Transient(c.text(1))) },
+	"remember":     func(c call) (any, error) { before := remembered; remembered = c.text(1); return before, nil },
 	"trap":         func(call) (any, error) { var nothing *call; return (*nothing)[0], nil },
 	"loop": func(call) (any, error) {
 		for {
@@ -168,6 +169,9 @@ var calls = map[string]func(c call) (any, error){
 	"recurse": func(call) (any, error) { return gives(deeper(1)) },
 	"fill":    func(call) (any, error) { fill(); return nil, nil },
 }
+
+// Kept by the program, not by the quest.
+var remembered any
 
 func perform(c call) (any, error) {
 	known := calls[c.text(0)]

@@ -46,6 +46,15 @@ def unit():
     return 0 <= random.unit() < 1 and 0 <= chance.random() < 1
 
 
+remembered = None
+
+
+def remember(text):
+    global remembered
+    before, remembered = remembered, text
+    return before
+
+
 CALLS = {
     "current.quest": lambda: event.quest,
     "current.action": lambda: event.action,
@@ -95,6 +104,7 @@ CALLS = {
     "random.bytes": lambda count: len(random.bytes(count)),
     "fail": fail,
     "transient": transient,
+    "remember": remember,
     "trap": lambda: None.field,
     "loop": loop,
     "recurse": lambda: deeper(1),

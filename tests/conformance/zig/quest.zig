@@ -55,6 +55,7 @@ const Name = enum {
     @"random.bytes",
     fail,
     transient,
+    remember,
     trap,
     loop,
     recurse,
@@ -114,6 +115,17 @@ fn draw(count: u64) usize {
     const bytes = quest.allocator.alloc(u8, @intCast(count)) catch unreachable;
     quest.random.bytes(bytes);
     return bytes.len;
+}
+
+var remembered: [64]u8 = undefined;
+var remembered_len: ?usize = null;
+
+/// What was remembered before.
+fn remember(text: []const u8) ?[]const u8 {
+    const before = if (remembered_len) |len| quest.allocator.dupe(u8, remembered[0..len]) catch unreachable else null;
+    @memcpy(remembered[0..text.len], text);
+    remembered_len = text.len;
+    return before;
 }
 
 var depth: u64 = 0;
@@ -183,6 +195,7 @@ fn make(call: Call) anyerror!Value {
         .@"random.bytes" => Value.of(draw(try call.number(1))),
         .fail => quest.fail(try call.text(1), try call.text(2)),
         .transient => quest.transient(try call.text(1)),
+        .remember => Value.of(remember(try call.text(1))),
         .trap => @panic("as told"),
         .loop => while (true) std.mem.doNotOptimizeAway(depth),
         .recurse => Value.of(deeper(1)),

@@ -18,6 +18,7 @@ mod faults;
 mod fuzz;
 mod hello_c;
 mod modules;
+mod permissions;
 mod races;
 mod readme;
 mod reload;

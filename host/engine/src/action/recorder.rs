@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 
 use super::{Changes, Effect, Invocation, Level, LogLine, Refusal, Seed};
 use crate::{
-    limits::ActionLimits,
+    limits::{ActionLimits, Grant, Permissions},
     model::{QuestDefinition, Value, check_context, check_event, check_name},
 };
 
@@ -15,6 +15,7 @@ use crate::{
 pub struct Recorder {
     invocation: Invocation,
     limits: ActionLimits,
+    permissions: Permissions,
     /// Names that timers and queries may call, for refusing a typo where it is made; none when unknown.
     actions: Option<Vec<String>>,
     changes: Changes,
@@ -46,7 +47,12 @@ impl From<Value> for Given<'_> {
 
 impl Recorder {
     /// A run of `invocation`. With the quest's definition, timers for actions that it lacks are refused at once.
-    pub fn new(invocation: Invocation, limits: ActionLimits, definition: Option<&QuestDefinition>) -> Self {
+    pub fn new(
+        invocation: Invocation,
+        limits: ActionLimits,
+        permissions: Permissions,
+        definition: Option<&QuestDefinition>,
+    ) -> Self {
         let random = Seed::of(&[&invocation.event_id, &invocation.instance, &invocation.quest, &invocation.action]);
         Self {
             variables_bytes: invocation.variables.iter().map(|(name, value)| name.len() + value.size()).sum(),
@@ -55,6 +61,7 @@ impl Recorder {
             actions: definition.map(|quest| quest.actions.keys().cloned().collect()),
             invocation,
             limits,
+            permissions,
             changes: Changes::default(),
             effects_bytes: 0,
             logs: Vec::new(),
@@ -158,7 +165,7 @@ impl Recorder {
     /// `events.emit`.
     pub fn emit<'a>(&mut self, context: &str, name: &str, payload: impl Into<Given<'a>>) -> Recorded<()> {
         self.check_writable("events.emit")?;
-        check_context(context).map_err(|error| refuse("invalid-context", error.to_string()))?;
+        self.check_reach(context)?;
         check_event(name).map_err(|error| refuse("invalid-name", error.to_string()))?;
         let payload = self.take(payload.into())?;
         self.effect(Effect::Emit { context: context.to_owned(), name: name.to_owned(), payload })
@@ -173,7 +180,7 @@ impl Recorder {
         payload: impl Into<Given<'a>>,
     ) -> Recorded<()> {
         self.check_writable("events.send")?;
-        check_context(context).map_err(|error| refuse("invalid-context", error.to_string()))?;
+        self.check_reach(context)?;
         check_name("quest", quest).map_err(|error| refuse("invalid-name", error.to_string()))?;
         check_name("action", action).map_err(|error| refuse("invalid-name", error.to_string()))?;
         let payload = self.take(payload.into())?;
@@ -185,6 +192,7 @@ impl Recorder {
     pub fn broadcast<'a>(&mut self, name: &str, payload: impl Into<Given<'a>>) -> Recorded<()> {
         self.check_writable("events.broadcast")?;
         check_event(name).map_err(|error| refuse("invalid-name", error.to_string()))?;
+        check_granted(self.permissions.broadcast, "broadcast", "it may not broadcast")?;
         let payload = self.take(payload.into())?;
         self.effect(Effect::Broadcast { name: name.to_owned(), payload })
     }
@@ -193,7 +201,7 @@ impl Recorder {
     pub fn add_quest(&mut self, quest: &str, context: &str) -> Recorded<()> {
         self.check_writable("quests.add")?;
         check_name("quest", quest).map_err(|error| refuse("invalid-name", error.to_string()))?;
-        check_context(context).map_err(|error| refuse("invalid-context", error.to_string()))?;
+        self.check_reach(context)?;
         self.effect(Effect::Add { quest: quest.to_owned(), context: context.to_owned() })
     }
 
@@ -201,7 +209,7 @@ impl Recorder {
     pub fn remove_quest(&mut self, quest: &str, context: &str) -> Recorded<()> {
         self.check_writable("quests.remove")?;
         check_name("quest", quest).map_err(|error| refuse("invalid-name", error.to_string()))?;
-        check_context(context).map_err(|error| refuse("invalid-context", error.to_string()))?;
+        self.check_reach(context)?;
         self.effect(Effect::Remove { quest: quest.to_owned(), context: context.to_owned() })
     }
 
@@ -272,6 +280,15 @@ impl Recorder {
         Ok(())
     }
 
+    /// A context that the run may act on.
+    fn check_reach(&self, context: &str) -> Recorded<()> {
+        check_context(context).map_err(|error| refuse("invalid-context", error.to_string()))?;
+        if context == self.invocation.context {
+            return Ok(());
+        }
+        check_granted(self.permissions.other_contexts, "other_contexts", "it may act on its own context only")
+    }
+
     /// A value argument, checked. The size comes first: what is too large costs no parsing.
     fn take(&self, given: Given<'_>) -> Recorded<Value> {
         let max = self.limits.value_bytes_max;
@@ -294,6 +311,19 @@ impl Recorder {
 
 /// JSON text is at most this many times as large as a value may be: enough for numbers with all their digits, and little to parse.
 const JSON_PER_BYTE: usize = 4;
+
+fn check_granted(grant: Grant, permission: &str, refused: &str) -> Recorded<()> {
+    let why = match grant {
+        Grant::Granted => return Ok(()),
+        Grant::Unasked => {
+            format!(
+                "{refused}: `{permission} = true` under [permissions] in the quest.toml beside its module asks for more"
+            )
+        }
+        Grant::Refused => format!("{refused}: the host's setting wasm.permit.{permission} is \"never\""),
+    };
+    Err(refuse("not-permitted", why))
+}
 
 /// Lines of a text, by its line breaks alone: a guest's text may be long.
 fn count_lines(text: &str) -> usize {

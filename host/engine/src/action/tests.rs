@@ -1,9 +1,13 @@
 //! Host functions under abuse: what a guest hands over is bounded before it costs anything.
 
 use super::*;
-use crate::limits::ActionLimits;
+use crate::limits::{ActionLimits, Grant, Permissions};
 
 fn recorder(cause: Cause, limits: ActionLimits) -> Recorder {
+    permitted(cause, limits, Permissions::ALL)
+}
+
+fn permitted(cause: Cause, limits: ActionLimits, permissions: Permissions) -> Recorder {
     let invocation = Invocation {
         export: Export::Perform,
         quest: "q".to_owned(),
@@ -26,7 +30,7 @@ fn recorder(cause: Cause, limits: ActionLimits) -> Recorder {
         active: Arc::default(),
         config: Arc::default(),
     };
-    Recorder::new(invocation, limits, None)
+    Recorder::new(invocation, limits, permissions, None)
 }
 
 fn code<T>(answer: Result<T, Refusal>) -> &'static str {
@@ -106,4 +110,45 @@ fn a_failure_keeps_so_much_of_a_guests_text() {
     assert_eq!((failure.code.len(), failure.message.len()), (128, 8192));
     assert_eq!(Failure::trap("x".repeat(1 << 20)).message.len(), 8192);
     assert_eq!(Failure::of_guest("own".to_owned(), "why".to_owned()).message, "why");
+}
+
+#[test]
+fn what_reaches_beyond_the_context_needs_a_permission() {
+    let codes = |permissions| {
+        let mut run = permitted(Cause::Event, ActionLimits::default(), permissions);
+        let own = [
+            code(run.emit("c", "e", Value::Null)),
+            code(run.send("c", "q", "a", Value::Null)),
+            code(run.add_quest("q", "c")),
+            code(run.remove_quest("q", "c")),
+        ];
+        assert_eq!(own, ["accepted"; 4], "its own context is its own");
+        let other = [
+            code(run.emit("d", "e", Value::Null)),
+            code(run.send("d", "q", "a", Value::Null)),
+            code(run.add_quest("q", "d")),
+            code(run.remove_quest("q", "d")),
+        ];
+        assert_eq!(code(run.emit("", "e", Value::Null)), "invalid-context");
+        assert!(other.iter().all(|code| *code == other[0]), "{other:?}");
+        (other[0], code(run.broadcast("e", Value::Null)), run.finish().0.effects.len())
+    };
+    assert_eq!(codes(Permissions::ALL), ("accepted", "accepted", 9));
+    for denied in [Grant::Unasked, Grant::Refused] {
+        let contexts = Permissions { other_contexts: denied, ..Permissions::ALL };
+        assert_eq!(codes(contexts), ("not-permitted", "accepted", 5));
+        let broadcast = Permissions { broadcast: denied, ..Permissions::ALL };
+        assert_eq!(codes(broadcast), ("accepted", "not-permitted", 8));
+    }
+}
+
+#[test]
+fn a_refusal_names_what_would_permit_it() {
+    let message = |grant| {
+        let permissions = Permissions { other_contexts: grant, broadcast: grant };
+        let mut run = permitted(Cause::Event, ActionLimits::default(), permissions);
+        run.emit("d", "e", Value::Null).expect_err("refused").message
+    };
+    assert!(message(Grant::Unasked).contains("`other_contexts = true` under [permissions] in the quest.toml"));
+    assert!(message(Grant::Refused).contains("wasm.permit.other_contexts is \"never\""));
 }

@@ -12,7 +12,11 @@ use super::{
     PATIENCE,
     load::{Latency, Load, Spread},
 };
-use crate::{host::Host, reload::Change};
+use crate::{
+    host::Host,
+    reload::Change,
+    wasm::{Language, POLICY_FILE},
+};
 
 /// Pause between two saves: nobody saves faster, and the clock of files tells them apart.
 const PAUSE: Duration = Duration::from_millis(100);
@@ -26,15 +30,20 @@ pub(super) struct Reloads {
     pub latency: Latency,
 }
 
-/// Copies of modules, so that theirs are not written to.
+/// Copies of modules, each with the `quest.toml` beside it, so that theirs are not written to.
 pub(super) fn copies(modules: &[PathBuf], folder: &Path) -> anyhow::Result<Vec<PathBuf>> {
-    std::fs::create_dir_all(folder)?;
-    let copy = |module: &PathBuf| {
-        let to = folder.join(module.file_name().unwrap_or_default());
+    let copy = |(n, module): (usize, &PathBuf)| {
+        let own = folder.join(n.to_string());
+        std::fs::create_dir_all(&own)?;
+        let to = own.join(module.file_name().unwrap_or_default());
         std::fs::copy(module, &to).with_context(|| format!("cannot read {}", module.display()))?;
+        let policy = module.with_file_name(POLICY_FILE);
+        if policy.exists() {
+            std::fs::copy(&policy, own.join(POLICY_FILE))?;
+        }
         Ok(to)
     };
-    modules.iter().map(copy).collect()
+    modules.iter().enumerate().map(copy).collect()
 }
 
 /// Saves a module so many times while `paced` events come at 100 a second.
@@ -46,16 +55,14 @@ pub(super) async fn measure(
     paced: usize,
 ) -> anyhow::Result<Reloads> {
     let original = std::fs::read(file)?;
-    if !original.starts_with(b"\0asm") {
-        bail!("saves are measured with a component; hint: name one first, or --saves 0");
-    }
+    let language = Language::of(file);
     let saving = async {
         let mut times = Vec::with_capacity(saves);
         let mut changes = host.reloader.changes();
         for n in 0..saves {
             tokio::time::sleep(PAUSE).await;
             let beside = file.with_extension("new");
-            std::fs::write(&beside, version(&original, n as u32))?;
+            std::fs::write(&beside, version(&original, language, n as u32))?;
             let began = Instant::now();
             std::fs::rename(&beside, file)?;
             match tokio::time::timeout(PATIENCE, changes.recv()).await.context("a saved module was not served")?? {
@@ -70,10 +77,14 @@ pub(super) async fn measure(
     Ok(Reloads { saves, served: Spread::of(times), latency })
 }
 
-/// The module with a custom section that means nothing.
-fn version(original: &[u8], n: u32) -> Vec<u8> {
+/// The module with a custom section that means nothing; the script with a comment.
+fn version(original: &[u8], language: Option<Language>, n: u32) -> Vec<u8> {
     const NAME: &[u8; 5] = b"saved";
     let mut bytes = original.to_vec();
+    if let Some(language) = language {
+        bytes.extend(format!("\n{} {n}\n", language.comment()).bytes());
+        return bytes;
+    }
     // Section 0, its length, the name's length, the name, the content.
     bytes.extend([0, 1 + NAME.len() as u8 + 4, NAME.len() as u8]);
     bytes.extend(NAME);

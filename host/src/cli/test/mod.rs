@@ -155,6 +155,8 @@ fn once(args: &Args, settings: &Settings, loader: &Loader<'_>, suites: &[Suite],
         output::file(printer, suite);
         for scenario in &suite.scenarios {
             let began = Instant::now();
+            // Each scenario is a world of its own.
+            registry.forget_kept();
             let quests = Served(Arc::clone(registry) as Arc<dyn Quests>);
             let report = scenario::run(scenario, &settings.engine, quests);
             let one = Done { suite: index, report, took: began.elapsed() };

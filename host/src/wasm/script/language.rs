@@ -48,6 +48,15 @@ impl Language {
         }
     }
 
+    /// What a comment begins with.
+    pub fn comment(self) -> &'static str {
+        match self {
+            Self::JavaScript | Self::TypeScript => "//",
+            Self::Lua => "--",
+            Self::Ruby => "#",
+        }
+    }
+
     /// The language that its interpreter runs.
     pub(super) fn run_as(self) -> Self {
         match self {

@@ -116,7 +116,7 @@ impl Runtime {
     /// Loads the script in the interpreter and writes it down as it is then.
     fn take(&self, scripted: &Scripted, instrumented: &Instrumented) -> wasmtime::Result<Vec<u8>> {
         let Instrumented { context, component } = instrumented;
-        let mut store = self.store(Phase::Defining(Definer::default()), self.settings.define_ms_max);
+        let mut store = self.store(Phase::Defining(Definer::default()), &self.defining);
         store.data_mut().script = Some(Arc::clone(&scripted.script));
         let pre = QuestPre::new(self.scripts.instantiate_pre(component)?)?;
         let instance = pre.instance_pre().instantiate(&mut store)?;

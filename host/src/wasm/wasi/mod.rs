@@ -36,6 +36,7 @@ pub(super) struct Wasi {
     ctx: WasiCtx,
     table: ResourceTable,
     printed: Arc<Mutex<Printed>>,
+    moment: Arc<Mutex<Moment>>,
     /// Nanoseconds of the monotonic clock: from zero, so the same in each run.
     elapsed: u64,
     /// When each pollable of the clock is ready, by its handle.
@@ -47,24 +48,30 @@ pub(super) struct Wasi {
 impl Wasi {
     /// For an action: the clock stands at the event's time, random numbers are the event's and the instance's.
     pub(super) fn new(run: &Invocation) -> Self {
-        Self::at(run.accepted_at, &[&run.event_id, &run.instance, &run.quest, &run.action])
+        Self::at(Moment::of(run))
     }
 
     /// For `define`: the same at each load.
     pub(super) fn for_define() -> Self {
-        Self::at(0, &["define"])
+        Self::at(Moment::at(0, &["define"]))
     }
 
-    fn at(now: Millis, seed: &[&str]) -> Self {
+    /// For another action, where one ran before: what the guest holds of the host goes on.
+    pub(super) fn begin_again(&mut self, run: &Invocation) {
+        *self.moment.lock() = Moment::of(run);
+        self.denied.clear();
+    }
+
+    fn at(mut moment: Moment) -> Self {
         let printed = Arc::new(Mutex::new(Printed::default()));
-        let draw = |what| Seed::of(&[seed, &[what]].concat());
-        let mut insecure = draw("seed");
-        let insecure_seed = u128::from(insecure.next_u64()) << 64 | u128::from(insecure.next_u64());
+        let insecure_seed =
+            u128::from(moment.insecure_seed.next_u64()) << 64 | u128::from(moment.insecure_seed.next_u64());
+        let moment = Arc::new(Mutex::new(moment));
         let mut builder = WasiCtx::builder();
         builder
-            .wall_clock(Standing(Duration::from_millis(now)))
-            .secure_random(Draw(draw("secure")))
-            .insecure_random(Draw(draw("insecure")))
+            .wall_clock(Standing(Arc::clone(&moment)))
+            .secure_random(Draw(Arc::clone(&moment), |moment| &mut moment.secure))
+            .insecure_random(Draw(Arc::clone(&moment), |moment| &mut moment.insecure))
             .insecure_random_seed(insecure_seed)
             .max_random_size(RANDOM_BYTES_MAX)
             .stdout(Printer::new(Console::Out, &printed))
@@ -75,7 +82,7 @@ impl Wasi {
         let mut table = ResourceTable::new();
         table.set_max_capacity(HANDLES_MAX);
         let (waits, denied) = (BTreeMap::new(), BTreeSet::new());
-        Self { ctx: builder.build(), table, printed, elapsed: 0, waits, denied }
+        Self { ctx: builder.build(), table, printed, moment, elapsed: 0, waits, denied }
     }
 
     /// The printed lines since the last look; with `whole`, also unfinished ones.
@@ -112,8 +119,28 @@ impl WasiView for Run {
     }
 }
 
+/// What a run sees of time and chance.
+struct Moment {
+    now: Duration,
+    secure: Seed,
+    insecure: Seed,
+    insecure_seed: Seed,
+}
+
+impl Moment {
+    fn of(run: &Invocation) -> Self {
+        Self::at(run.accepted_at, &[&run.event_id, &run.instance, &run.quest, &run.action])
+    }
+
+    fn at(now: Millis, seed: &[&str]) -> Self {
+        let draw = |what| Seed::of(&[seed, &[what]].concat());
+        let (secure, insecure, insecure_seed) = (draw("secure"), draw("insecure"), draw("seed"));
+        Self { now: Duration::from_millis(now), secure, insecure, insecure_seed }
+    }
+}
+
 /// The wall clock stands at the event's time: a run sees one moment.
-struct Standing(Duration);
+struct Standing(Arc<Mutex<Moment>>);
 
 impl HostWallClock for Standing {
     fn resolution(&self) -> Duration {
@@ -121,25 +148,32 @@ impl HostWallClock for Standing {
     }
 
     fn now(&self) -> Duration {
-        self.0
+        self.0.lock().now
     }
 }
 
-struct Draw(Seed);
+/// One of the moment's sequences.
+struct Draw(Arc<Mutex<Moment>>, fn(&mut Moment) -> &mut Seed);
+
+impl Draw {
+    fn from<T>(&self, draw: impl FnOnce(&mut Seed) -> T) -> T {
+        draw(self.1(&mut self.0.lock()))
+    }
+}
 
 impl rand_core::TryRng for Draw {
     type Error = Infallible;
 
     fn try_next_u32(&mut self) -> Result<u32, Infallible> {
-        Ok(self.0.next_u64() as u32)
+        Ok(self.from(Seed::next_u64) as u32)
     }
 
     fn try_next_u64(&mut self) -> Result<u64, Infallible> {
-        Ok(self.0.next_u64())
+        Ok(self.from(Seed::next_u64))
     }
 
     fn try_fill_bytes(&mut self, out: &mut [u8]) -> Result<(), Infallible> {
-        out.copy_from_slice(&self.0.bytes(out.len()));
+        out.copy_from_slice(&self.from(|seed| seed.bytes(out.len())));
         Ok(())
     }
 }

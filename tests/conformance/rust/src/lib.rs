@@ -1,5 +1,7 @@
 //! The conformance quest (tests/conformance/README.md), in Rust: it does what it is told.
 
+use std::sync::{Mutex, PoisonError};
+
 use quest_sdk::prelude::*;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
@@ -97,6 +99,9 @@ fn arg<T: DeserializeOwned>(call: &Call, n: usize) -> Result<T> {
     Ok(serde_json::from_value(call.get(n).cloned().unwrap_or_default())?)
 }
 
+/// Kept by the program, not by the quest.
+static REMEMBERED: Mutex<Option<String>> = Mutex::new(None);
+
 fn perform(cx: &Context, call: &Call) -> Result<Value> {
     let name: String = arg(call, 0)?;
     let text = |n: usize| arg::<String>(call, n);
@@ -165,6 +170,10 @@ fn perform(cx: &Context, call: &Call) -> Result<Value> {
         ("random", "bytes") => json!(cx.random().bytes(arg(call, 1)?).len()),
         ("fail", _) => return Err(fail(text(1)?, text(2)?)),
         ("transient", _) => return Err(transient(text(1)?)),
+        ("remember", _) => {
+            let before = REMEMBERED.lock().unwrap_or_else(PoisonError::into_inner).replace(text(1)?);
+            json!(before)
+        }
         ("trap", _) => panic!("as told"),
         ("loop", _) => loop {
             std::hint::spin_loop();

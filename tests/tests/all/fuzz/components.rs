@@ -107,7 +107,7 @@ fn is_served(input: &[u8]) -> bool {
     for quest in &module.quests {
         for action in ["init", "perform"] {
             let invocation = quest_engine::action::Invocation { quest: quest.name.clone(), ..invocation(action) };
-            if let Err(failure) = runtime().invoke(&module, invocation).result {
+            if let Err(failure) = runtime().invoke(&module, runtime().plain().of("any"), invocation).result {
                 assert_ne!(failure.code, "host-bug", "{failure:?}");
             }
         }

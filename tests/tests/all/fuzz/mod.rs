@@ -8,6 +8,7 @@ mod components;
 mod events;
 mod http;
 mod mutate;
+mod policies;
 mod scripts;
 mod values;
 

@@ -161,7 +161,7 @@ fn the_border_holds(bytes: &[u8]) {
 /// What the probe answers, or the code of its failure.
 fn answer(action: &str, payload: Value) -> Result<Value, String> {
     let (runtime, module) = runtime();
-    match runtime.invoke(module, Invocation { payload, ..invocation(action) }).result {
+    match runtime.invoke(module, runtime.plain().of("probe"), Invocation { payload, ..invocation(action) }).result {
         Ok(changes) => Ok(changes.reply.unwrap_or_default()),
         Err(failure) => {
             assert_eq!(failure.kind, FailureKind::Permanent, "{failure:?}");

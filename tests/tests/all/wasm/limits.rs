@@ -35,7 +35,7 @@ fn perform(items: &str, perform: &str) -> Result<(), Failure> {
     let odd = Odd { items, perform, ..Odd::default() };
     let settings = if perform.contains(LOOP) { RuntimeSettings { define_ms_max: 60_000, ..hasty() } } else { small() };
     let (runtime, module) = load(settings, &odd.build()).unwrap();
-    runtime.invoke(&module, invocation("any")).result.map(|_| ())
+    runtime.invoke(&module, runtime.plain().of("any"), invocation("any")).result.map(|_| ())
 }
 
 #[test]
@@ -76,7 +76,7 @@ fn a_memory_that_meets_its_own_maximum_met_no_limit() {
         ..Odd::default()
     };
     let (runtime, module) = load(small(), &odd.build()).unwrap();
-    assert_eq!(runtime.invoke(&module, invocation("any")).result.unwrap_err().code, "trap");
+    assert_eq!(runtime.invoke(&module, runtime.plain().of("any"), invocation("any")).result.unwrap_err().code, "trap");
 }
 
 #[test]
@@ -158,7 +158,7 @@ fn one_call_hands_over_so_much() {
     for (call_bytes_max, code) in [(2_000_000, None), (100_000, Some("limit"))] {
         let settings = RuntimeSettings { call_bytes_max, ..small() };
         let (runtime, module) = load(settings, &odd.build()).unwrap();
-        let failure = runtime.invoke(&module, invocation("any")).result.err();
+        let failure = runtime.invoke(&module, runtime.plain().of("any"), invocation("any")).result.err();
         assert_eq!(failure.as_ref().map(|failure| failure.code.as_str()), code, "{failure:?}");
         assert!(failure.is_none_or(|failure| failure.message.contains("call_bytes_max")));
     }
@@ -190,7 +190,7 @@ fn more_runs_than_instances_are_told_to_come_again() {
     let mut failures = std::thread::scope(|scope| {
         let run = || {
             both.wait();
-            runtime.invoke(&module, invocation("any")).result.unwrap_err()
+            runtime.invoke(&module, runtime.plain().of("any"), invocation("any")).result.unwrap_err()
         };
         let threads = [scope.spawn(run), scope.spawn(run)];
         threads.map(|thread| thread.join().unwrap())

@@ -15,13 +15,14 @@ use quest_engine::{
     action::{Effect, Export, FailureKind, Invocation, Ran},
     model::{Cause, Value},
 };
-use quest_host::wasm::{Module, Registry, Runtime, RuntimeSettings};
-use quest_host_tests::guests::{guest, variant};
+use quest_host::wasm::{Allowed, Module, Permit, Registry, Runtime, RuntimeSettings};
+use quest_host_tests::guests::{guest, guest_with_lines, root, variant};
 
 fn runtime() -> &'static (Runtime, Arc<Module>) {
     static RUNTIME: OnceLock<(Runtime, Arc<Module>)> = OnceLock::new();
     RUNTIME.get_or_init(|| {
-        let settings = RuntimeSettings { action_ms_max: 60_000, ..RuntimeSettings::default() };
+        let permit = Permit { other_contexts: Allowed::Always, broadcast: Allowed::Always };
+        let settings = RuntimeSettings { action_ms_max: 60_000, permit, ..RuntimeSettings::default() };
         let runtime = Runtime::new(settings).unwrap();
         let module = runtime.load(&probe()).unwrap();
         (runtime, module)
@@ -59,12 +60,12 @@ pub fn invocation(action: &str) -> Invocation {
 
 fn run(action: &str) -> Ran {
     let (runtime, module) = runtime();
-    runtime.invoke(module, invocation(action))
+    runtime.invoke(module, runtime.plain().of("any"), invocation(action))
 }
 
 fn run_with(action: &str, payload: Value) -> Ran {
     let (runtime, module) = runtime();
-    runtime.invoke(module, Invocation { payload, ..invocation(action) })
+    runtime.invoke(module, runtime.plain().of("any"), Invocation { payload, ..invocation(action) })
 }
 
 fn reply(action: &str) -> Value {
@@ -129,12 +130,23 @@ fn each_failure_has_its_kind_and_reason() {
 }
 
 #[test]
+fn a_trap_has_the_quests_own_names_and_lines_where_the_component_has_them() {
+    let (runtime, _) = runtime();
+    let module = runtime.load(&std::fs::read(guest_with_lines("guest-probe")).unwrap()).unwrap();
+    let trap = runtime.invoke(&module, runtime.plain().of("any"), invocation("panic")).result.unwrap_err().message;
+    let source = std::fs::read_to_string(root().join("tests/guests/probe/src/lib.rs")).unwrap();
+    let line = 1 + source.lines().position(|line| line.contains("the probe panics")).unwrap();
+    assert!(trap.contains(&format!(" (probe/src/lib.rs:{line})")) && trap.contains("guest_probe::"), "{trap}");
+    assert!(!trap.contains("_RN") && !trap.contains("std::"), "{trap}");
+}
+
+#[test]
 fn everything_about_time_crosses_the_border() {
     let (runtime, module) = runtime();
     let definition = &module.quests[0];
     assert_eq!(definition.every["hourly"].schedule, "every 1000 days; zone Europe/Berlin");
     assert!(definition.patterns["quiet"].contains("absence") && definition.starts_patterns);
-    let changes = runtime.invoke(module, invocation("time")).result.unwrap();
+    let changes = runtime.invoke(module, runtime.plain().of("any"), invocation("time")).result.unwrap();
     // 22:13 UTC at the event: 09:00 is 10:47 hours away, and in Tokyo 1:47.
     let says = "Asia/Tokyo 2023-11-15T07:13:20.123+09:00[Asia/Tokyo] Some(32400000) Some(\"{\\\"x\\\":[1]}\") \
                 Some(\"every 10 minutes\") true false [\"new\"] false 1774656000000 0";
@@ -162,7 +174,7 @@ fn time_and_chance_come_from_the_host() {
         Invocation { event_id: "id-2".to_owned(), ..invocation("random") },
         Invocation { instance: "def".to_owned(), ..invocation("random") },
     ] {
-        assert_ne!(runtime.invoke(module, other), run("random"));
+        assert_ne!(runtime.invoke(module, runtime.plain().of("any"), other), run("random"));
     }
 }
 
@@ -172,7 +184,7 @@ fn the_same_invocation_gives_the_same_run() {
         let first = run(action);
         let retried = Invocation { attempt: 2, processed_at: 1_800_000_000_000, ..invocation(action) };
         let (runtime, module) = runtime();
-        assert_eq!(runtime.invoke(module, retried), first, "{action}");
+        assert_eq!(runtime.invoke(module, runtime.plain().of("any"), retried), first, "{action}");
     }
 }
 
@@ -196,7 +208,8 @@ fn threads_run_side_by_side() {
         let mut n = thread * RUNS;
         for _ in 0..RUNS {
             let variables = Arc::new(BTreeMap::from([("n".to_owned(), Value::Integer(n))]));
-            let ran = runtime.invoke(module, Invocation { variables, ..invocation("count") });
+            let ran =
+                runtime.invoke(module, runtime.plain().of("any"), Invocation { variables, ..invocation("count") });
             n += 1;
             assert_eq!(ran.result.unwrap().variables["n"], Some(Value::Integer(n)));
         }

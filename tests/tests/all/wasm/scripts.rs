@@ -6,7 +6,7 @@ use quest_engine::{
     action::{FailureKind, Invocation, Ran},
     model::Value,
 };
-use quest_host::wasm::{Language, LoadError, Module, Runtime, RuntimeSettings};
+use quest_host::wasm::{Allowed, Language, LoadError, Module, Permit, Runtime, RuntimeSettings};
 use quest_host_tests::{eventually, guests::root};
 use serde_json::json;
 
@@ -14,17 +14,18 @@ use super::invocation;
 
 /// A busy machine is no reason to fail.
 fn patient() -> RuntimeSettings {
-    RuntimeSettings { action_ms_max: 30_000, ..RuntimeSettings::default() }
+    let permit = Permit { other_contexts: Allowed::Always, broadcast: Allowed::Always };
+    RuntimeSettings { action_ms_max: 30_000, permit, ..RuntimeSettings::default() }
 }
 
 fn runtime() -> Arc<Runtime> {
     Arc::new(Runtime::new(patient()).unwrap())
 }
 
-fn invoke(runtime: &Runtime, module: &Module, action: &str, payload: serde_json::Value) -> Ran {
+fn invoke(runtime: &Runtime, module: &Arc<Module>, action: &str, payload: serde_json::Value) -> Ran {
     let quest = module.quests[0].name.clone();
     let payload = Value::from_json_value(&payload).unwrap();
-    runtime.invoke(module, Invocation { quest, payload, ..invocation(action) })
+    runtime.invoke(module, runtime.plain().of("any"), Invocation { quest, payload, ..invocation(action) })
 }
 
 /// Each language's conformance quest, in the order of [`Language::ALL`].
@@ -80,7 +81,11 @@ fn random_numbers_differ_from_event_to_event_and_repeat_at_each_try() {
             let payload = Value::from_json_value(&json!([["random.below", 4_000_000_000_u32]])).unwrap();
             let quest = "conformance".to_owned();
             let event_id = event_id.to_owned();
-            let ran = runtime.invoke(&module, Invocation { quest, payload, event_id, attempt, ..invocation("do") });
+            let ran = runtime.invoke(
+                &module,
+                runtime.plain().of("any"),
+                Invocation { quest, payload, event_id, attempt, ..invocation("do") },
+            );
             ran.result.unwrap().reply
         };
         assert_eq!(draw("one", 1), draw("one", 2));

@@ -1,0 +1,212 @@
+//! `quest.toml`: what a quest may do and take, under the operator's ceiling; changed while the host runs, and broken.
+
+use std::path::{Path, PathBuf};
+
+use quest_engine::limits::ActionLimits;
+use quest_host::wasm::{QuestLimits, RuntimeSettings};
+use quest_host_tests::{
+    eventually,
+    process::{Host, Setup},
+    schema,
+};
+use serde_json::{Value, json};
+
+use crate::scenarios::said;
+
+const REACH: &str = r#"
+local function code(of, ...) local done, why = pcall(of, ...) return done and "done" or why.code end
+
+quest "reach" {
+  add_on = "begin",
+  on = { heard = "hear" },
+  init = function(self) self.heard = 0 end,
+  hear = function(self) self.heard = self.heard + 1 end,
+  try = function() reply {
+    own = code(emit, "other-event", nil, event.context), emit = code(emit, "heard", nil, "bob"), send = code(send, "bob", "reach", "hear"),
+    add = code(quests.add, "reach", "carl"), remove = code(quests.remove, "reach", "dora"), broadcast = code(broadcast, "nothing"),
+  } end,
+  why = function() emit("heard", nil, "bob") end,
+  endless = function() while true do end end,
+  timers = function() for i = 1, 3 do timers.after("t" .. i, "hear", 3600000) end end,
+}
+"#;
+
+struct Folder(tempfile::TempDir);
+
+impl Folder {
+    fn new() -> Self {
+        let folder = Self(tempfile::tempdir().unwrap());
+        std::fs::create_dir_all(folder.quests()).unwrap();
+        std::fs::write(folder.quests().join("reach.lua"), REACH).unwrap();
+        folder
+    }
+
+    fn setup(&self) -> Setup {
+        Setup::new(crate::EXE, self.0.path(), &[])
+    }
+
+    fn quests(&self) -> PathBuf {
+        self.0.path().join("quests")
+    }
+
+    fn policy(&self, text: &str) {
+        std::fs::write(self.quests().join("quest.toml"), text).unwrap();
+    }
+
+    fn check(&self, args: &[&str]) -> String {
+        said(&self.setup().command().args(["check", "quests"]).args(args).output().unwrap())
+    }
+}
+
+fn answer(host: &Host, action: &str) -> Value {
+    host.json(&["call", "ann", "reach", action])["answer"].clone()
+}
+
+/// What becomes of reaching for other contexts, and of a broadcast.
+fn tried(host: &Host) -> (String, String) {
+    let answer = answer(host, "try");
+    assert_eq!(answer["own"], "done");
+    let code = |name: &str| answer[name].as_str().unwrap().to_owned();
+    for name in ["send", "add", "remove"] {
+        assert_eq!(code(name), code("emit"), "{answer}");
+    }
+    (code("emit"), code("broadcast"))
+}
+
+fn becomes(host: &Host, expected: (&str, &str)) {
+    let expected = (expected.0.to_owned(), expected.1.to_owned());
+    eventually(&format!("{expected:?}"), || (tried(host) == expected).then_some(()));
+}
+
+const NO: &str = "not-permitted";
+
+#[test]
+fn a_quest_reaches_others_only_if_it_asks_and_the_operator_lets_it() {
+    let folder = Folder::new();
+    let host = folder.setup().start();
+    host.json(&["add", "ann", "reach"]);
+    host.json(&["add", "bob", "reach"]);
+    becomes(&host, (NO, NO));
+    let refused = said(&host.cli(&["call", "ann", "reach", "why"]));
+    assert!(
+        refused.contains("`other_contexts = true` under [permissions] in the quest.toml beside its module"),
+        "{refused}"
+    );
+    assert_eq!(host.json(&["vars", "bob"])["reach"]["heard"], json!(0));
+
+    // It takes effect while the host runs, in both directions, and counts for one quest where it says so.
+    folder.policy("[permissions]\nother_contexts = true\n");
+    becomes(&host, ("done", NO));
+    eventually("bob hears", || (host.json(&["vars", "bob"])["reach"]["heard"].as_u64() >= Some(2)).then_some(()));
+    folder.policy(
+        "[permissions]\nother_contexts = true\n[quests.reach.permissions]\nbroadcast = true\nother_contexts = false\n",
+    );
+    becomes(&host, (NO, "done"));
+    std::fs::remove_file(folder.quests().join("quest.toml")).unwrap();
+    becomes(&host, (NO, NO));
+    drop(host);
+
+    folder.policy(quest_host_tests::process::PERMISSIONS);
+    let host = folder.setup().flags(&["--set", "wasm.permit.other_contexts=never"]).start();
+    becomes(&host, (NO, "done"));
+    host.says("the permission other_contexts is not given");
+    let refused = said(&host.cli(&["call", "ann", "reach", "why"]));
+    assert!(refused.contains("wasm.permit.other_contexts is \"never\""), "{refused}");
+    drop(host);
+    std::fs::remove_file(folder.quests().join("quest.toml")).unwrap();
+    let host = folder.setup().flags(&["--set", "wasm.permit.broadcast=always"]).start();
+    becomes(&host, (NO, "done"));
+}
+
+#[test]
+fn a_broken_file_changes_nothing_and_at_a_start_serves_nothing() {
+    let folder = Folder::new();
+    folder.policy("[permissions]\nbroadcast = true\n");
+    let mut host = folder.setup().start();
+    host.json(&["add", "ann", "reach"]);
+    becomes(&host, (NO, "done"));
+    folder.policy("[permissions]\nbroadcats = true\n");
+    let problem = |host: &Host| host.json(&["list"])["problems"][0].clone();
+    let found = eventually("its fault", || Some(problem(&host)).filter(|found| found["code"] == "quest-toml"));
+    assert!(found["message"].as_str().unwrap().contains("line 2"), "{found}");
+    becomes(&host, (NO, "done"));
+    assert!(folder.check(&[]).contains("[quest-toml]"), "{}", folder.check(&[]));
+
+    host.kill();
+    let host = folder.setup().start();
+    assert_eq!(problem(&host)["code"], "quest-toml", "what it may do is not known, so it is not served");
+    assert_eq!(host.json(&["list"])["quests"], json!([]));
+    folder.policy("[permissions]\nother_contexts = true\n");
+    eventually("mended", || (problem(&host) == Value::Null).then_some(()));
+    becomes(&host, ("done", NO));
+}
+
+#[test]
+fn limits_are_a_quests_own_up_to_the_operators() {
+    let folder = Folder::new();
+    folder.policy("[limits]\naction_ms_max = 120\ntimers_max = 2\neffects_max = 1_000_000\n[quests.reech]\nkeep_instances = 'context'\n");
+    let text = said(&folder.setup().command().args(["inspect", "quests"]).output().unwrap());
+    for part in [
+        "    may       act on its own context only\n",
+        "    limits    action_ms_max 120, effects_max 1024, timers_max 2\n",
+        "  note      quest.toml: line 4: effects_max = 1000000 is above the host's 1024 (wasm.action.effects_max), which holds\n",
+        "quest.toml has a section for the quest \"reech\", which no module there defines",
+    ] {
+        assert!(text.contains(part), "{part:?}: {text}");
+    }
+    let json = folder.setup().command().args(["inspect", "quests", "--format", "json"]).output().unwrap();
+    let told: Value = serde_json::from_slice(&json.stdout).unwrap();
+    assert_eq!(told["policies"]["reach"]["limits"]["timers_max"], json!(2));
+    assert_eq!(told["policies"]["reach"]["permissions"], json!({"other_contexts": "unasked", "broadcast": "unasked"}));
+
+    let host = folder.setup().flags(&["--set", "engine.attempts_max=1"]).start();
+    host.says("effects_max = 1000000 is above the host's");
+    host.json(&["add", "ann", "reach"]);
+    let failed = said(&host.cli(&["call", "ann", "reach", "timers"]));
+    assert!(failed.contains("too-many") && failed.contains("at most 2 timers"), "{failed}");
+    let failed = said(&host.cli(&["call", "ann", "reach", "endless"]));
+    assert!(failed.contains("longer than 120 ms"), "{failed}");
+}
+
+#[test]
+fn scenarios_and_simulations_go_by_it_too() {
+    let folder = Folder::new();
+    let script = folder.0.path().join("scenarios.toml");
+    let steps =
+        "steps = [{ add = 'reach' }, { call = 'reach.try', expect = { emit = 'done', broadcast = 'not-permitted' } }]";
+    std::fs::write(&script, format!("module = 'quests'\n[[scenario]]\nname = 'reach'\n{steps}\n")).unwrap();
+    let run = || said(&folder.setup().command().arg("test").arg(&script).output().unwrap());
+    assert!(run().contains("1 failed"), "{}", run());
+    folder.policy("[permissions]\nother_contexts = true\n");
+    assert!(run().contains("1 passed"), "{}", run());
+    folder.policy("[permission]\n");
+    assert!(run().contains("[quest-toml]"), "{}", run());
+}
+
+#[test]
+fn the_schema_has_what_the_file_may_hold() {
+    let text = std::fs::read_to_string(quest_host_tests::guests::root().join("docs/quest.schema.json")).unwrap();
+    let schema_text: Value = serde_json::from_str(&text).unwrap();
+    let named = |pointer: &str| -> Vec<String> {
+        let mut names: Vec<String> =
+            schema_text.pointer(pointer).unwrap().as_object().unwrap().keys().cloned().collect();
+        names.sort();
+        names
+    };
+    let settings = RuntimeSettings::default();
+    let limits = QuestLimits::ceiling(&settings);
+    let mut known: Vec<String> = json!(limits).as_object().unwrap().keys().cloned().collect();
+    known.sort();
+    assert_eq!(named("/$defs/limits/properties"), known);
+    assert_eq!(json!(ActionLimits::default()).as_object().unwrap().len() + 4, known.len());
+    assert_eq!(named("/$defs/permissions/properties"), ["broadcast", "other_contexts"]);
+    // The example of the documentation, by the schema and by the host.
+    let docs = std::fs::read_to_string(quest_host_tests::guests::root().join("docs/permissions.md")).unwrap();
+    let example = docs.split("```toml").nth(1).unwrap().split("```").next().unwrap();
+    let value: Value = toml::from_str(example).unwrap();
+    assert_eq!(schema::faults(&schema_text, &schema_text, &value), Vec::<String>::new());
+    let folder = Folder::new();
+    folder.policy(example);
+    assert!(folder.check(&[]).contains("reach.lua: ok: reach"), "{}", folder.check(&[]));
+    assert!(Path::new(&folder.quests()).join("quest.toml").exists());
+}
