@@ -79,6 +79,18 @@ pub fn target_dir() -> PathBuf {
     exe.ancestors().nth(3).expect("target/debug/deps/test").to_owned()
 }
 
+/// The modules with the ten hostile quests.
+///
+/// # Panics
+/// When they cannot be built.
+pub fn hostile() -> [PathBuf; 2] {
+    let text = root().join("tests/guests/hostile/table.wat");
+    let table = guests_target().join("guest_hostile_table.wasm");
+    std::fs::create_dir_all(guests_target()).expect("a folder");
+    std::fs::write(&table, wat::parse_file(text).expect("a component's text")).expect("written");
+    [guest("guest-hostile"), table]
+}
+
 /// A version of the quest `guest-variant` that is as `plan` says (its source says how), as bytes.
 ///
 /// # Panics

@@ -89,6 +89,9 @@ pub struct EngineLimits {
     pub pending_max: usize,
     /// Emits that may lead from one to the next: ends loops between quests.
     pub hops_max: u16,
+    /// Events that may follow from one that was accepted, over all hops: what each leads to is a share of it. Ends storms, in which every
+    /// event leads to several. As many as one context may have waiting.
+    pub following_max: u32,
     /// Tries of one delivery.
     pub attempts_max: u32,
     /// Wait before the second try; doubles with each further one, with jitter.
@@ -123,6 +126,7 @@ impl Default for EngineLimits {
             backlogs_turn_max: 16,
             pending_max: 4096,
             hops_max: 64,
+            following_max: 4_096,
             attempts_max: 6,
             retry_base_ms: 1_000,
             retry_max_ms: 300_000,

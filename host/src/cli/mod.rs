@@ -210,6 +210,9 @@ pub(crate) type Outcome = anyhow::Result<()>;
 
 /// Runs the command line and gives its exit code.
 pub fn main() -> ExitCode {
+    if let Some(code) = crate::wasm::serve_or_isolate() {
+        return code;
+    }
     let cli = Cli::parse();
     let printer = Printer::new(cli.common.format);
     let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {

@@ -9,6 +9,7 @@ mod lookout;
 mod owner;
 mod ownership;
 mod relay;
+mod share;
 mod tidy;
 mod turns;
 
@@ -87,6 +88,9 @@ pub struct Pace {
     pub dead_max: u64,
     /// Turns that run at once; more than cores, so that one endless quest does not stop the rest.
     pub turns_parallel: usize,
+    /// Of the time that passes, what those runs of an action may take that are slow or end at a limit, in percent: others wait for as long. 100:
+    /// as much as they do.
+    pub slow_share: u64,
     /// Pause before a failed store call is tried again, in milliseconds; doubles up to 20 times it.
     pub store_retry_ms: u64,
 }
@@ -105,6 +109,7 @@ impl Default for Pace {
             tidy_ms: 60_000,
             dead_max: 100_000,
             turns_parallel: 4,
+            slow_share: 10,
             store_retry_ms: 50,
         }
     }
@@ -154,6 +159,8 @@ struct Shared {
     broadcasts: Vec<AtomicBool>,
     /// Limits the turns that run at once.
     turns: Semaphore,
+    /// What slow actions get of them.
+    shares: share::Shares,
     owned: Mutex<BTreeMap<PartitionId, crate::store::Token>>,
     /// What owners that lost their leases had in memory: always empty, but for a bug that the simulation plants.
     kept: Mutex<BTreeMap<PartitionId, Partition>>,
@@ -173,6 +180,7 @@ impl Dispatcher {
         let partitions = usize::from(options.partitions);
         let shared = Arc::new(Shared {
             turns: Semaphore::new(options.pace.turns_parallel.max(1)),
+            shares: share::Shares::new(options.pace.slow_share, options.pace.turns_parallel),
             store,
             quests,
             options,

@@ -4,7 +4,7 @@ use std::{sync::Arc, time::Instant};
 
 use quest_engine::partition::{Batch, Partition, Turn};
 
-use super::{Shared, tidy::Chores};
+use super::{Shared, share, tidy::Chores};
 use crate::{
     quests::Serving,
     store::{Error, Result},
@@ -21,14 +21,22 @@ pub(super) async fn run(
 ) -> Result<(Partition, Batch)> {
     let permit = shared.turns.acquire().await.map_err(|error| Error::Unavailable(error.to_string()))?;
     let budget = std::time::Duration::from_millis(shared.options.pace.turn_ms_max);
+    let all = Arc::clone(shared);
     let work = move || {
-        let began = Instant::now();
+        let (began, cpu) = (Instant::now(), share::thread_time());
         let mut actions = 0u64;
         partition.begin(turn);
         partition.expire_outcomes(chores.outcomes);
         partition.drop_oldest_dead(&chores.dead);
         while let Some(invocation) = partition.next() {
-            partition.complete(serving.invoke(invocation));
+            // In a simulation time is not this machine's.
+            let ran = if all.options.runs_in_place {
+                serving.invoke(invocation)
+            } else {
+                let action = share::selector(&invocation);
+                all.shares.run(&action, cpu, || serving.invoke(invocation))
+            };
+            partition.complete(ran);
             actions += 1;
             if began.elapsed() > budget && partition.is_between_runs() {
                 break;

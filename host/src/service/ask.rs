@@ -80,7 +80,7 @@ impl Service {
         let is_remembered = id.is_some();
         let id = id.unwrap_or_else(draw_id);
         let reply = Some(ReplyTo { host: self.host.clone() });
-        let entry = Entry { context: context.to_owned(), id, hops: 0, reply, body };
+        let entry = Entry { context: context.to_owned(), id, hops: 0, reply, body, left: None };
         let (answered, _waits) = self.waiters.wait(context, &entry.id);
         match self.ask_and_wait(&entry, is_remembered, answered, wait).await? {
             Outcome::Answered(value) => Ok(Answered { id: entry.id, value }),

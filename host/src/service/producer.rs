@@ -63,7 +63,7 @@ pub fn parse(event: &Json, payload_bytes_max: usize) -> Result<Produced> {
     };
     let context = context.unwrap_or_default().to_owned();
     let id = given.map_or_else(draw_id, str::to_owned);
-    let entry = Entry { context, id: id.clone(), hops: 0, reply: None, body };
+    let entry = Entry { context, id: id.clone(), hops: 0, reply: None, body, left: None };
     Ok(Produced { id, accept: accept(&entry, given.is_some()), is_broadcast: entry.context.is_empty() })
 }
 

@@ -13,6 +13,7 @@ mod imports;
 mod kept;
 mod limits;
 mod module;
+mod parts;
 mod policy;
 mod registry;
 mod script;
@@ -40,7 +41,8 @@ pub use module::{LoadError, Module};
 pub use policy::{Allowed, CODE as POLICY_CODE, FILE as POLICY_FILE, Keep, Permit, Policies, Policy, QuestLimits};
 pub(crate) use registry::unreadable;
 pub use registry::{Loaded, Prepared, Problem, Registry, read};
-pub use script::{Defined, Language, Statement};
+pub(crate) use script::serve_or_isolate;
+pub use script::{Defined, Language, Statement, isolate_in};
 pub use settings::RuntimeSettings;
 
 use border::{Phase, Run};

@@ -17,6 +17,7 @@ use super::{
     Runtime,
     border::{self, Phase, QuestPre, Run},
     failure, imports, limits,
+    parts::{self, PARTS_MAX},
     script::{Script, Scripted, Told},
 };
 
@@ -275,6 +276,10 @@ pub(super) fn check_bytes(bytes: &[u8], max: usize) -> Result<(), LoadError> {
     if version.starts_with(CORE_VERSION) {
         let hint = "build for wasm32-wasip2, or make a component of it with `wasm-tools component new`";
         return Err(LoadError::new("core-module", "it is a core wasm module, not a component", hint));
+    }
+    if parts::are_too_many(bytes) {
+        let message = format!("it is made of more than {PARTS_MAX} modules and components");
+        return Err(LoadError::new("limit", message, "build it of fewer parts"));
     }
     Ok(())
 }

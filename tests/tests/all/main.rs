@@ -15,6 +15,7 @@ mod disk;
 mod docs;
 mod examine;
 mod faults;
+mod fuzz;
 mod hello_c;
 mod modules;
 mod permissions;

@@ -20,6 +20,9 @@ pub struct Entry {
     pub reply: Option<ReplyTo>,
     /// What to do.
     pub body: Body,
+    /// How many events may follow from it, over all hops; none: as many as from what came from outside.
+    #[serde(default)]
+    pub left: Option<u32>,
 }
 
 impl Entry {

@@ -410,6 +410,9 @@ fn read_json(
                     .map_err(|_| ValueError::NotInJson("a map with a key that is not text".to_owned()))?;
                 let key = key.to_owned();
                 *rest = tail;
+                if fields.contains_key(&key) {
+                    return Err(ValueError::NotInJson("a map that has a key twice".to_owned()));
+                }
                 fields.insert(key, read_json(rest, depth + 1, binary)?);
             }
             Ok(Json::Object(fields))

@@ -83,6 +83,7 @@ impl Partition {
             context,
             id: chunk.entry.id.clone(),
             hops: chunk.entry.hops,
+            left: chunk.entry.left,
             reply: None,
             body: Body::Spread { quest: quest.clone(), name: name.clone(), payload: payload.clone(), reached },
         };

@@ -6,6 +6,7 @@ use super::{
     Partition,
     context::Context,
     outbox::{BROADCAST_LOG, Outbox},
+    route::entry_left,
 };
 use crate::{
     action::{Changes, Effect, Failure, FailureKind, Seed},
@@ -30,6 +31,13 @@ impl Partition {
             let message = format!("{} events led one to the next: a loop between quests?", self.limits.hops_max);
             return Some(Failure { kind: FailureKind::Permanent, code: "too-many-hops".to_owned(), message });
         }
+        if emits > 0 && self.left_after(waiting, emits).is_none() {
+            let max = self.limits.following_max;
+            let message = format!(
+                "the events that follow from one accepted one are {max} at most, and {emits} more are too many: a storm of quests?"
+            );
+            return Some(Failure { kind: FailureKind::Permanent, code: "too-many-following".to_owned(), message });
+        }
         let progress = self.progress.as_ref()?;
         let is_full = (within > 0 && context.ready.len() + context.routed.len() + within > self.limits.pending_max)
             || (nearby > 0 && (progress.inbox_full || progress.batch.accept.len() + nearby > self.limits.outbox_max))
@@ -46,6 +54,8 @@ impl Partition {
     /// Takes the effects of an action in, in order.
     pub(super) fn apply_effects(&mut self, context: &mut Context, waiting: &Waiting, effects: Vec<Effect>) {
         let hops = hops_after(waiting);
+        let events = effects.iter().filter(|effect| !matches!(effect, Effect::Publish { .. })).count();
+        let left = self.left_after(waiting, events);
         for (index, effect) in effects.into_iter().enumerate() {
             let id = child_id(waiting, index);
             let target = self.target(&waiting.entry.context, &effect);
@@ -62,7 +72,7 @@ impl Partition {
                     continue;
                 }
             };
-            let entry = Entry { context: context_name, id, hops, reply: None, body };
+            let entry = Entry { context: context_name, id, hops, reply: None, body, left };
             match target {
                 Target::World => {}
                 Target::Context => {
@@ -78,6 +88,12 @@ impl Partition {
                 Target::Outbox(destination) => self.send_out(destination, &entry),
             }
         }
+    }
+
+    /// How many events may follow from each of so many that an action causes: they share what is left. None: there may not be so many.
+    fn left_after(&self, waiting: &Waiting, events: usize) -> Option<u32> {
+        let events = u32::try_from(events).ok()?;
+        entry_left(&waiting.entry, self.limits.following_max).checked_sub(events).map(|left| left / events.max(1))
     }
 
     /// Where an effect of an action in the context `from` goes.

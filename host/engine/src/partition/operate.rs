@@ -62,7 +62,7 @@ impl Partition {
     fn retry_dead(&mut self, context: &mut Context, name: &str, id: &str) -> Result<(), Refused> {
         let progress = self.progress.as_mut().ok_or_else(no_such_dead)?;
         let dead = progress.dead.get(id).filter(|dead| dead.entry.context == name).ok_or_else(no_such_dead)?;
-        let mut entry = Entry { hops: 0, reply: None, ..dead.entry.clone() };
+        let mut entry = Entry { hops: 0, left: None, reply: None, ..dead.entry.clone() };
         if let Body::Deliver { quest, instance, attempt, .. } = &mut entry.body {
             if context.living(quest, instance).is_none() {
                 return Err(("instance-gone", "the instance that it was meant for was removed".to_owned()));
@@ -160,6 +160,7 @@ fn fired(waiting: &Waiting, quest: &str, timer: &str, taken: Timer) -> Waiting {
         context: waiting.entry.context.clone(),
         id: waiting.entry.id.clone(),
         hops: 0,
+        left: None,
         reply: None,
         body: Body::Deliver {
             quest: quest.to_owned(),

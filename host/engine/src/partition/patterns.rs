@@ -27,6 +27,7 @@ struct Step<'a> {
     context: &'a str,
     id: String,
     hops: u16,
+    left: Option<u32>,
 }
 
 impl Partition {
@@ -70,7 +71,7 @@ impl Partition {
             let seen = Seen { name, payload, stamp };
             let fires = pattern::observe(&spec, &mut Arc::make_mut(&mut observer.record).state, &seen, &zone);
             let id = Seed::of(&[&waiting.entry.id, instance, &key.1]).hex(8);
-            let step = Step { context: context_name, id, hops: waiting.entry.hops };
+            let step = Step { context: context_name, id, hops: waiting.entry.hops, left: waiting.entry.left };
             self.stepped(context, key, observer, &spec, fires, &step);
         }
     }
@@ -88,7 +89,7 @@ impl Partition {
         let record = Arc::make_mut(&mut observer.record);
         let fires = pattern::tick(&spec, &mut record.state, due, &zone);
         let parts = [record.instance.as_str(), &key.1, &record.sequence.to_string(), &due.to_string()];
-        let step = Step { context: name, id: Seed::of(&parts).hex(8), hops: 0 };
+        let step = Step { context: name, id: Seed::of(&parts).hex(8), hops: 0, left: None };
         self.stepped(context, key.clone(), observer, &spec, fires, &step);
         // Whatever a pattern says: time goes on.
         if let Some(observer) = context.patterns.get_mut(&key)
@@ -122,6 +123,7 @@ impl Partition {
                 context: step.context.to_owned(),
                 id: Seed::of(&[&step.id, &index.to_string()]).hex(8),
                 hops: step.hops,
+                left: step.left,
                 reply: None,
                 body: Body::Deliver {
                     quest: key.0.clone(),

@@ -62,6 +62,12 @@ impl Partition {
             waits |= catalog.get(&quest).is_none();
             self.deliver_on(context, waiting, &quest, &instance, name, payload);
         }
+        // What may follow from an event is shared among all that are on it.
+        let deliveries = u32::try_from(context.routed.len() - before).unwrap_or(u32::MAX);
+        if deliveries > 1 {
+            let share = entry_left(&waiting.entry, self.limits.following_max) / deliveries;
+            context.routed.iter_mut().skip(before).for_each(|routed| routed.entry.left = Some(share));
+        }
         if context.routed.len() == before && !waits {
             self.happened(Happening::of(waiting, Happened::Ignored { reason: "nobody-is-on-it" }));
         }
@@ -177,6 +183,11 @@ impl Partition {
     }
 }
 
+/// How many events may follow from an entry.
+pub(super) fn entry_left(entry: &Entry, max: u32) -> u32 {
+    entry.left.unwrap_or(max)
+}
+
 /// A delivery made of an entry: to quest, action and instance.
 fn delivery(entry: &Entry, to: (&str, &str, &str), cause: Cause, name: &str, payload: &Value) -> Entry {
     let (quest, action, instance) = to;
@@ -184,6 +195,7 @@ fn delivery(entry: &Entry, to: (&str, &str, &str), cause: Cause, name: &str, pay
         context: entry.context.clone(),
         id: entry.id.clone(),
         hops: entry.hops,
+        left: entry.left,
         reply: entry.reply.clone(),
         body: Body::Deliver {
             quest: quest.to_owned(),

@@ -66,6 +66,7 @@ impl Partition {
             context: name.to_owned(),
             id: Seed::of(&parts).hex(8),
             hops: 0,
+            left: None,
             reply: None,
             body: Body::Deliver {
                 quest,

@@ -146,7 +146,7 @@ impl<R: Runner> World<R> {
 
     /// As [`World::accept`], for an entry that has an id of its own.
     pub fn accept_as(&mut self, context: &str, id: &str, body: Body) -> Result<(), Restless> {
-        let entry = Entry { context: context.to_owned(), id: id.to_owned(), hops: 0, reply: None, body };
+        let entry = Entry { context: context.to_owned(), id: id.to_owned(), hops: 0, reply: None, body, left: None };
         self.take(entry)
     }
 
@@ -319,7 +319,14 @@ impl<R: Runner> World<R> {
 
     fn entry(&mut self, context: &str, reply: Option<ReplyTo>, body: Body) -> Entry {
         self.ids += 1;
-        Entry { context: context.to_owned(), id: format!("{}-{}", self.name, self.ids), hops: 0, reply, body }
+        Entry {
+            context: context.to_owned(),
+            id: format!("{}-{}", self.name, self.ids),
+            hops: 0,
+            reply,
+            body,
+            left: None,
+        }
     }
 
     fn take(&mut self, entry: Entry) -> Result<(), Restless> {

@@ -38,7 +38,7 @@ fn partition(start: Start, partitions: u16) -> Partition {
 }
 
 fn entry(context: &str, body: Body) -> Entry {
-    Entry { context: context.to_owned(), id: "e".to_owned(), hops: 0, reply: None, body }
+    Entry { context: context.to_owned(), id: "e".to_owned(), hops: 0, reply: None, body, left: None }
 }
 
 fn emit(context: &str) -> Entry {

@@ -69,6 +69,33 @@ fn a_loop_ends_at_the_hop_limit() {
 }
 
 #[test]
+fn a_storm_ends_where_its_share_of_what_may_follow_is_used_up() {
+    let mut world = World::new(vec![(quest("q", &[("x", "e")]), |run| {
+        let emit = || Effect::Emit { context: run.context.clone(), name: "e".to_owned(), payload: Value::Null };
+        Ok(if run.action == "x" { effects((0..8).map(|_| emit()).collect()) } else { count(run) })
+    })]);
+    world.add("u", "q").emit("u", "e").run();
+    // (4096 - 8) / 8 = 511, (511 - 8) / 8 = 62, (62 - 8) / 8 = 6, and 6 are no 8.
+    assert_eq!(world.runs.len(), 1 + (1 + 8 + 64 + 512));
+    assert_eq!(world.dead_codes(), ["too-many-following"; 512]);
+}
+
+#[test]
+fn what_may_follow_is_shared_among_the_actions_on_an_event() {
+    let mut world = World::new(vec![
+        (quest("p", &[("x", "e")]), |_| Ok(Changes::default())),
+        (quest("q", &[("x", "e"), ("y", "e")]), |run| {
+            let other = Effect::Emit { context: "v".to_owned(), name: "f".to_owned(), payload: Value::Null };
+            Ok(if run.action == "x" { effects(vec![other.clone(), other]) } else { Changes::default() })
+        }),
+    ]);
+    world.add("u", "p").add("u", "q").emit("u", "e").run();
+    let accepted: Vec<_> = world.batches.iter().flat_map(|batch| &batch.accept).collect();
+    let share = 4096 / 3;
+    assert_eq!(accepted.iter().map(|entry| entry.left).collect::<Vec<_>>(), [Some((share - 2) / 2); 2]);
+}
+
+#[test]
 fn other_contexts_and_broadcasts_leave_as_entries_from_within() {
     let mut world = World::new(vec![(quest("q", &[("x", "e")]), |run| {
         let other = Effect::Emit { context: "v".to_owned(), name: "f".to_owned(), payload: Value::Null };

@@ -129,7 +129,7 @@ impl World {
     /// Accepts an entry with an id.
     pub fn accept_as(&mut self, context: &str, id: &str, body: Body) -> &mut Self {
         let reply = Some(ReplyTo { host: "test".to_owned() });
-        let entry = Entry { context: context.to_owned(), id: id.to_owned(), hops: 0, reply, body };
+        let entry = Entry { context: context.to_owned(), id: id.to_owned(), hops: 0, reply, body, left: None };
         self.inbox.push_back((self.now, entry));
         self
     }

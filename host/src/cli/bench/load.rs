@@ -57,7 +57,8 @@ pub(super) fn context(n: usize) -> String {
 }
 
 impl Load {
-    fn one(&self, n: usize) -> Value {
+    /// The event number `n`.
+    pub(super) fn one(&self, n: usize) -> Value {
         json!({ "event_context": context(n % self.contexts), "event_name": self.event })
     }
 

@@ -5,6 +5,7 @@
 
 mod ceilings;
 mod due;
+mod hostile;
 mod kinds;
 mod load;
 mod reload;
@@ -23,6 +24,7 @@ use serde_json::{Map, Value, json};
 use self::{
     ceilings::Ceilings,
     due::Due,
+    hostile::Beside,
     kinds::Kind,
     load::{Latency, Load, Throughput},
     reload::Reloads,
@@ -76,6 +78,13 @@ pub(crate) struct Args {
     /// Contexts with three live patterns each, on the same event, whose throughput is measured without them and with them.
     #[arg(long, default_value_t = 0)]
     patterned: usize,
+    /// A module with quests that take all they can get, each added by an event: what the others' latency is without them, beside each, and
+    /// beside all. May be given several times.
+    #[arg(long, value_name = "FILE")]
+    hostile: Vec<PathBuf>,
+    /// How many of a hundred events are hostile then.
+    #[arg(long, default_value_t = 10, value_parser = clap::value_parser!(u8).range(1..=90))]
+    share: u8,
 }
 
 /// Calls that wait for an answer at once.
@@ -91,13 +100,15 @@ pub(crate) async fn run(args: Args, printer: &Printer) -> Outcome {
     settings.listen = "127.0.0.1:0".to_owned();
     let mut args = args;
     args.modules = reload::copies(&args.modules, &scratch.path().join("modules"))?;
+    args.hostile = reload::copies(&args.hostile, &scratch.path().join("hostile"))?;
     let measured = measure(&args, &settings, &scratch.path().join("bare"), printer).await;
     erase(&settings, printer).await?;
     measured
 }
 
 async fn measure(args: &Args, settings: &Settings, bare: &Path, printer: &Printer) -> Outcome {
-    let host = start(settings, &args.modules).await?;
+    let modules = [args.modules.as_slice(), &args.hostile].concat();
+    let host = start(settings, &modules).await?;
     let waiting = [
         (Kind::Timers, "--outstanding", args.outstanding),
         (Kind::Recurrences, "--recurring", args.recurring),
@@ -128,13 +139,17 @@ async fn measure(args: &Args, settings: &Settings, bare: &Path, printer: &Printe
         let measured = reload::measure(&host, &load, &args.modules[0], args.saves, args.paced).await?;
         report.reloads(&measured);
     }
+    if !args.hostile.is_empty() {
+        let share = usize::from(args.share);
+        report.hostile(share, &hostile::measure(&host, &load, &args.hostile, share, args.paced.max(1)).await?);
+    }
     for kind in Kind::ALL.into_iter().filter(|kind| args.timers > 0 && kind.is_served(&host)) {
         report.due(kind, args.timers, &due::measure(&host, kind, args.timers).await?);
     }
     report.tell(json!({ "memory_mb": megabytes().round() }), format!("{:.0} MB in memory", megabytes()));
     let mut host = host;
     for (kind, _, count) in waiting.into_iter().filter(|(_, _, count)| *count > 0) {
-        let (quest, events, modules) = (args.quest.as_str(), args.events, args.modules.as_slice());
+        let (quest, events, modules) = (args.quest.as_str(), args.events, modules.as_slice());
         let wanted = Wanted { kind, count, load: &load, quest, events, settings, modules };
         let cost;
         (host, cost) = waiting::measure(host, &wanted).await?;
@@ -223,6 +238,31 @@ impl Report<'_> {
             latency.sent
         );
         self.tell(fields, text);
+    }
+
+    fn hostile(&mut self, share: usize, parts: &[Beside]) {
+        let quiet = parts.iter().filter(|part| part.who.starts_with("none")).map(|part| part.latency.p99);
+        // Of the two without them the slower one: what the machine does anyway.
+        let without = quiet.fold(0.0, f64::max);
+        let row = |part: &Beside| {
+            json!({
+                "beside": part.who,
+                "latency_ms_p50": part.latency.p50,
+                "latency_ms_p99": part.latency.p99,
+                "times_without": part.latency.p99 / without,
+                "memory_mb": part.megabytes.round(),
+            })
+        };
+        self.note(json!({ "hostile_share_percent": share, "hostile": parts.iter().map(row).collect::<Vec<_>>() }));
+        if self.printer.is_json() {
+            return;
+        }
+        for Beside { who, latency, megabytes } in parts {
+            let times = latency.p99 / without;
+            let text =
+                format!("{share} % hostile, {who}: others {latency}, {times:.1} times; {megabytes:.0} MB in memory");
+            self.printer.line(&text);
+        }
     }
 
     fn due(&mut self, kind: Kind, count: usize, due: &Due) {

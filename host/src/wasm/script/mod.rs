@@ -25,6 +25,8 @@ use serde::Serialize;
 pub(super) use interpreter::{Interpreter, Interpreters, link};
 pub use language::Language;
 pub(super) use snapshot::Snapshots;
+pub use typescript::isolate_in;
+pub(crate) use typescript::serve_or_isolate;
 
 use super::{
     LoadError, Module, Runtime,
@@ -179,10 +181,7 @@ impl Runtime {
         let name = file.file_name().map_or_else(String::new, |name| name.to_string_lossy().into_owned());
         let interpreter = self.interpreters.get(self, language)?;
         let source = match language {
-            Language::TypeScript => typescript::strip(&name, text).map_err(|wrong| {
-                let message = lines::with_text(&wrong, &name, text);
-                LoadError::new(SYNTAX_CODE, message, "only types are taken out of TypeScript: no enum, no namespace")
-            })?,
+            Language::TypeScript => typescript::without_types(&name, text, self.settings.define_ms_max)?,
             _ => text.to_owned(),
         };
         let script = Arc::new(Script { name, text: text.to_owned(), source });

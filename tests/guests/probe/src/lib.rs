@@ -46,6 +46,10 @@ const ACTIONS: &[&str] = &[
     "exit",
     "time",
     "misuse-time",
+    "echo",
+    "echo-json",
+    "hand-over-structure",
+    "hand-over-json",
 ];
 
 impl Guest for Probe {
@@ -166,6 +170,16 @@ impl Guest for Probe {
             "everything" => everything(),
             "time" => time(),
             "misuse-time" => reply::set(&Value::Text(misuse_time())),
+            "echo" => reply::set(&current::payload()),
+            "echo-json" => reply::set_json(&current::payload_json()?),
+            "hand-over-structure" => {
+                let Value::Binary(bytes) = current::payload() else { return failed("no-bytes") };
+                reply::set(&Value::Structure(bytes))
+            }
+            "hand-over-json" => {
+                let Value::Text(text) = current::payload() else { return failed("no-text") };
+                reply::set_json(&text)
+            }
             "define-late" => definition::quest("late"),
             "refused" => variables::set("", &Value::Null),
             "fill" => {

@@ -43,7 +43,8 @@ fn hostile(setup: Setup) {
                 let (_, dead) = http.get(&format!("{}/v1/dead?context={action}", host.url))?;
                 dead["dead"].as_array()?.first().cloned()
             });
-            assert_eq!(letter["code"], code, "{letter}");
+            // An action that has just ended at a limit is tried again only when its share of the time has paid for it.
+            assert!([code, "over-its-share"].iter().any(|code| letter["code"] == *code), "{letter}");
             assert!(letter["message"].as_str().is_some_and(|said| said.contains(says)), "{letter}");
             host.json(&["dead", "drop", letter["id"].as_str().unwrap()]);
         }

@@ -9,6 +9,7 @@ mod links;
 mod redis;
 mod sentinel;
 mod soak;
+mod ten;
 
 use std::path::Path;
 

@@ -183,7 +183,7 @@ impl Run {
         // Commands are asked for by somebody who waits for their outcome.
         let reply = matches!(body, Body::Operate(_)).then(|| ReplyTo { host: "operator".to_owned() });
         let digest = format!("{body:?}").into_bytes();
-        let entry = Entry { context: context.clone(), id: id.clone(), hops: 0, reply, body };
+        let entry = Entry { context: context.clone(), id: id.clone(), hops: 0, reply, body, left: None };
         let accept = Accept { context, id: Some(id), digest, from_outside: true, bytes: entry.to_bytes() };
         self.producers.spawn(produce(Arc::clone(&self.outside), Arc::clone(&self.world), accept));
     }

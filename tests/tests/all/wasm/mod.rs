@@ -29,11 +29,11 @@ fn runtime() -> &'static (Runtime, Arc<Module>) {
     })
 }
 
-fn probe() -> Vec<u8> {
+pub fn probe() -> Vec<u8> {
     std::fs::read(guest("guest-probe")).unwrap()
 }
 
-fn invocation(action: &str) -> Invocation {
+pub fn invocation(action: &str) -> Invocation {
     Invocation {
         export: if action == "init" { Export::Init } else { Export::Perform },
         quest: "probe".to_owned(),

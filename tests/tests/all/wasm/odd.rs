@@ -43,8 +43,13 @@ impl Default for Odd<'_> {
 impl Odd<'_> {
     /// The component.
     pub fn build(&self) -> Vec<u8> {
+        component(&self.text())
+    }
+
+    /// The component as text.
+    pub fn text(&self) -> String {
         let Odd { imports, memory, items, define, perform, guest, last } = self;
-        component(&format!(
+        format!(
             r#"(component
               {imports}
               (import "quest:host/types@0.1.0" (instance $types
@@ -99,7 +104,7 @@ impl Odd<'_> {
                 (export "perform" (func $perform)))
               (export "{guest}" (instance $guest))
               {last})"#
-        ))
+        )
     }
 }
 

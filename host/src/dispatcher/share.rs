@@ -1,0 +1,236 @@
+//! An action whose runs are slow, or end at a limit, gets a share of this host's time for them and no more: a run holds its partition up for as
+//! long as it takes, and others wait in it.
+//!
+//! Such a run is charged to its action, and the debt is paid off with time. Past a credit the action is not run but fails as transient, so
+//! that its events come back later, and end as dead letters if it goes on. Runs that are quick and do what they should are
+//! charged nothing, however many there are; nor are other actions of the quest, or other quests.
+//!
+//! Must not know: what a run does, where a partition stands.
+
+use std::{
+    collections::HashMap,
+    time::{Duration, Instant},
+};
+
+use parking_lot::Mutex;
+use quest_engine::action::{Export, Failure, FailureKind, Invocation, Ran};
+
+/// A run that succeeds is charged when it took longer: interpreters that start, or a page of work, do not.
+const SLOW: Duration = Duration::from_millis(100);
+/// What an action may owe, and all that owe something together, before runs are put off.
+const CREDIT: Duration = Duration::from_millis(200);
+const CREDIT_OF_ALL: Duration = Duration::from_millis(500);
+/// Of a failure's text, what is kept.
+const REASON_BYTES_MAX: usize = 512;
+
+/// Who owes what.
+pub(super) struct Shares {
+    /// Of the time that passes, what an action's slow runs may take, in percent; 100: as much as they do.
+    percent: u64,
+    /// Slow runs at once.
+    slow_max: usize,
+    state: Mutex<State>,
+}
+
+#[derive(Default)]
+struct State {
+    debts: HashMap<String, Debt>,
+    /// What runs now, a few turns' worth.
+    running: Vec<Running>,
+    tickets: u64,
+}
+
+struct Debt {
+    owed: Duration,
+    /// When that was.
+    at: Instant,
+    /// How its last charged run ended.
+    reason: String,
+}
+
+struct Running {
+    ticket: u64,
+    action: String,
+    began: Instant,
+}
+
+/// What is charged: a quest's action, whatever the context.
+pub(super) fn selector(invocation: &Invocation) -> String {
+    let action = match invocation.export {
+        Export::Init => "init",
+        Export::Perform => &invocation.action,
+    };
+    [&invocation.quest, ".", action].concat()
+}
+
+impl Shares {
+    /// With so many turns at once.
+    pub(super) fn new(percent: u64, turns: usize) -> Self {
+        Self { percent, slow_max: (turns / 2).max(1), state: Mutex::default() }
+    }
+
+    /// Runs an action, unless it has had its share. `cpu` is the thread's time when its turn began.
+    pub(super) fn run(&self, action: &str, cpu: Duration, run: impl FnOnce() -> Ran) -> Ran {
+        if self.percent >= 100 {
+            return run();
+        }
+        let began = Instant::now();
+        let ticket = match self.state.lock().begin(action, began, self) {
+            Ok(ticket) => ticket,
+            Err(message) => {
+                let failure = Failure { kind: FailureKind::Transient, code: "over-its-share".to_owned(), message };
+                return Ran { result: Err(failure), logs: Vec::new() };
+            }
+        };
+        let ran = run();
+        let took = began.elapsed();
+        let reason = match &ran.result {
+            // Not what an action says of its own work: what the sandbox had to end.
+            Err(failure) if ["timeout", "limit", "trap"].contains(&failure.code.as_str()) => {
+                Some(failure.message.clone())
+            }
+            _ if took > SLOW => Some(format!("a run took {} ms", took.as_millis())),
+            _ => None,
+        };
+        // A thread that did not get to run, in a process that was stopped or on a busy machine, took nothing.
+        let charge = reason.map(|reason| (took.min(thread_time().saturating_sub(cpu)), reason));
+        self.state.lock().end(ticket, charge, self.percent);
+        ran
+    }
+}
+
+impl State {
+    fn begin(&mut self, action: &str, now: Instant, shares: &Shares) -> Result<u64, String> {
+        let is_slow = |running: &&Running| now.saturating_duration_since(running.began) > SLOW;
+        let slow = self.running.iter().filter(is_slow).count();
+        if self.running.iter().filter(is_slow).any(|running| running.action == action) {
+            return Err(format!("another run of this action takes long; {}", later(shares)));
+        }
+        if !self.debts.is_empty() {
+            self.debts.retain(|_, debt| debt.owed_at(now, shares.percent) > Duration::ZERO);
+            let all: Duration = self.debts.values().map(|debt| debt.owed_at(now, shares.percent)).sum();
+            if let Some(debt) = self.debts.get(action)
+                && let owed = debt.owed_at(now, shares.percent)
+                && (owed > CREDIT || all > CREDIT_OF_ALL || slow >= shares.slow_max)
+            {
+                let owed = owed.as_millis();
+                return Err(format!(
+                    "its runs took {owed} ms more than they may; {}; the last: {}",
+                    later(shares),
+                    debt.reason
+                ));
+            }
+        }
+        self.tickets += 1;
+        self.running.push(Running { ticket: self.tickets, action: action.to_owned(), began: now });
+        Ok(self.tickets)
+    }
+
+    fn end(&mut self, ticket: u64, charge: Option<(Duration, String)>, percent: u64) {
+        let Some(at) = self.running.iter().position(|running| running.ticket == ticket) else { return };
+        let Running { action, .. } = self.running.swap_remove(at);
+        let Some((charged, mut reason)) = charge else { return };
+        let now = Instant::now();
+        reason.truncate(reason.floor_char_boundary(REASON_BYTES_MAX));
+        let before = self.debts.get(&action).map_or(Duration::ZERO, |debt| debt.owed_at(now, percent));
+        if before <= CREDIT && before + charged > CREDIT {
+            tracing::warn!(
+                action,
+                reason,
+                "its runs are slow, or end at limits: they get a share of the time (pace.slow_share)"
+            );
+        }
+        self.debts.insert(action, Debt { owed: before + charged, at: now, reason });
+    }
+}
+
+impl Debt {
+    fn owed_at(&self, now: Instant, percent: u64) -> Duration {
+        let paid = now.saturating_duration_since(self.at) * u32::try_from(percent).unwrap_or(100) / 100;
+        self.owed.saturating_sub(paid)
+    }
+}
+
+fn later(shares: &Shares) -> String {
+    format!("what is slow, or ends at a limit, gets {} % of the time (pace.slow_share)", shares.percent)
+}
+
+/// What this thread has used of a processor.
+#[cfg(unix)]
+pub(super) fn thread_time() -> Duration {
+    let time = rustix::time::clock_gettime(rustix::time::ClockId::ThreadCPUTime);
+    Duration::new(u64::try_from(time.tv_sec).unwrap_or(0), u32::try_from(time.tv_nsec).unwrap_or(0))
+}
+
+/// Not known here: what a run is charged is what it took by the clock.
+#[cfg(not(unix))]
+pub(super) fn thread_time() -> Duration {
+    static START: std::sync::OnceLock<Instant> = std::sync::OnceLock::new();
+    START.get_or_init(Instant::now).elapsed()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn ms(ms: u64) -> Duration {
+        Duration::from_millis(ms)
+    }
+
+    /// A state with a debt, at a time.
+    fn owing(charged: u64) -> (State, Shares, Instant) {
+        let shares = Shares::new(10, 4);
+        let mut state = State::default();
+        let ticket = state.begin("slow", Instant::now(), &shares).expect("nothing is owed");
+        state.end(ticket, Some((ms(charged), "why".to_owned())), 10);
+        let at = state.debts["slow"].at;
+        (state, shares, at)
+    }
+
+    #[test]
+    fn past_its_credit_an_action_waits_until_time_has_paid_for_it() {
+        let (mut state, shares, at) = owing(1_000);
+        let refused = state.begin("slow", at, &shares).expect_err("it owes a second");
+        assert!(refused.contains("1000 ms more") && refused.contains("the last: why"), "{refused}");
+        assert!(state.begin("quick", at, &shares).is_ok(), "others go on");
+        assert!(state.begin("slow", at + ms(7_999), &shares).is_err());
+        assert!(state.begin("slow", at + ms(8_000), &shares).is_ok(), "a tenth of the time is its own");
+        state.begin("other", at + ms(10_000), &shares).expect("it never owed anything");
+        assert!(state.debts.is_empty(), "what is paid is forgotten");
+    }
+
+    #[test]
+    fn small_debts_of_many_actions_count_together() {
+        let (mut state, shares, at) = owing(150);
+        assert!(state.begin("slow", at, &shares).is_ok());
+        for action in ["a", "b", "c"] {
+            let ticket = state.begin(action, at, &shares).expect("it owes nothing");
+            state.end(ticket, Some((ms(150), "why".to_owned())), 10);
+        }
+        assert!(state.begin("slow", at, &shares).is_err());
+        assert!(state.begin("quick", at, &shares).is_ok());
+    }
+
+    #[test]
+    fn while_a_run_takes_long_its_action_gets_no_other() {
+        let shares = Shares::new(10, 4);
+        let (mut state, now) = (State::default(), Instant::now());
+        let ticket = state.begin("slow", now, &shares).expect("nothing runs");
+        assert!(state.begin("slow", now + SLOW, &shares).is_ok(), "not yet");
+        assert!(state.begin("slow", now + SLOW + ms(1), &shares).is_err());
+        assert!(state.begin("quick", now + SLOW + ms(1), &shares).is_ok());
+        state.end(ticket, None, 10);
+        assert!(state.begin("slow", now + SLOW, &shares).is_ok());
+    }
+
+    #[test]
+    fn quick_runs_are_charged_nothing_and_what_the_sandbox_ended_is() {
+        let shares = Shares::new(10, 4);
+        let ok = || Ran { result: Ok(quest_engine::action::Changes::default()), logs: Vec::new() };
+        assert!(shares.run("q", thread_time(), ok).result.is_ok());
+        assert!(shares.state.lock().debts.is_empty() && shares.state.lock().running.is_empty());
+        let trap = || Ran { result: Err(Failure::trap("aborted".to_owned())), logs: Vec::new() };
+        assert!(shares.run("q", thread_time(), trap).result.is_err());
+        assert_eq!(shares.state.lock().debts["q"].reason, "aborted");
+    }
+}
