@@ -58,6 +58,11 @@
 //!
 //! This crate must not know stores, wasmtime or tokio.
 
+/// The page for authors, whose quests are tried as they stand there.
+#[cfg(doctest)]
+#[doc = include_str!("../../docs/languages/rust.md")]
+struct Page;
+
 // The macros say `::quest_sdk`, in this crate's own tests too.
 #[cfg(test)]
 extern crate self as quest_sdk;

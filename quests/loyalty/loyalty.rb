@@ -6,7 +6,7 @@ COUPON = /\A(?<kind>WELCOME|BIRTHDAY)-(?<points>\d{1,3})\z/i
 
 quest :loyalty do
   describe "points, tiers and coupons of a shop's customers"
-  add_on "purchased", "coupon-entered"
+  add_on "purchased", "coupon-entered", "points-given"
   every "1st of the month at 09:00", :statement
 
   def tier
@@ -50,6 +50,20 @@ quest :loyalty do
 
     @points -= points
     reply @points
+  end
+
+  # Points of one customer become those of another: quest.toml asks for other contexts.
+  action :give do |gift|
+    points = Integer(gift["points"])
+    raise Failure.new("too-few-points", "there are #{@points} points, not #{points}") unless points.between?(1, @points)
+
+    @points -= points
+    emit "points-given", {from: context, points: points}, context: gift["to"]
+    reply @points
+  end
+
+  action :receive, on: "points-given" do |gift|
+    earn gift["points"], "a gift of #{gift["from"]}"
   end
 
   action :warn_of_lapse do

@@ -11,7 +11,10 @@ use quest_host_tests::{
 };
 use serde_json::{Value, json};
 
-use crate::scenarios::said;
+use crate::{
+    reload::{problem, served, until_served},
+    scenarios::said,
+};
 
 const REACH: &str = r#"
 local function code(of, ...) local done, why = pcall(of, ...) return done and "done" or why.code end
@@ -139,6 +142,28 @@ fn a_broken_file_changes_nothing_and_at_a_start_serves_nothing() {
     folder.policy("[permissions]\nother_contexts = true\n");
     eventually("mended", || (problem(&host) == Value::Null).then_some(()));
     becomes(&host, ("done", NO));
+}
+
+#[test]
+fn a_rollback_holds_when_the_policy_changes() {
+    let folder = Folder::new();
+    let host = folder.setup().start();
+    host.json(&["add", "ann", "reach"]);
+    let later = format!("{REACH}-- later\n");
+    std::fs::write(folder.quests().join("reach.lua"), &later).unwrap();
+    until_served(&host, "reach.lua", later.as_bytes());
+    host.json(&["rollback", "reach"]);
+    until_served(&host, "reach.lua", REACH.as_bytes());
+    folder.policy("[permissions]\nbroadcast = true\n");
+    becomes(&host, (NO, "done"));
+    assert_eq!(served(&host, "reach.lua").unwrap(), blake3::hash(REACH.as_bytes()).to_hex().to_string());
+    // A broken one does not bring the file's version back either, nor does mending it.
+    folder.policy("[permission]\n");
+    eventually("its fault", || problem(&host, "reach.lua").filter(|found| found["code"] == "quest-toml"));
+    folder.policy("[permissions]\nother_contexts = true\n");
+    becomes(&host, ("done", NO));
+    eventually("mended", || problem(&host, "reach.lua").is_none().then_some(()));
+    assert_eq!(served(&host, "reach.lua").unwrap(), blake3::hash(REACH.as_bytes()).to_hex().to_string());
 }
 
 #[test]

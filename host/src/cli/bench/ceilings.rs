@@ -166,7 +166,8 @@ async fn call_all(
     try_join_all(calls).await.map(|_: Vec<()>| began.elapsed())
 }
 
-fn call(quest: &str, action: &str, event: &str) -> Invocation {
+/// One call of the load.
+pub(super) fn call(quest: &str, action: &str, event: &str) -> Invocation {
     Invocation {
         export: Export::Perform,
         quest: quest.to_owned(),

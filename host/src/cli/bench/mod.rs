@@ -1,8 +1,9 @@
 //! `bench`: the whole path under load, in this process, on a store of its own; beside it what this machine could do at best.
 //!
-//! [`load`] is the load and its measures, [`reload`] what saving a module costs, [`ceilings`] the store and the quest each by itself, [`due`] how punctual time is, [`waiting`] what
+//! [`load`] is the load and its measures, [`action`] one action by itself, [`reload`] what saving a module costs, [`ceilings`] the store and the quest each by itself, [`due`] how punctual time is, [`waiting`] what
 //! it costs until then.
 
+mod action;
 mod ceilings;
 mod due;
 mod hostile;
@@ -22,6 +23,7 @@ use quest_engine::model::Millis;
 use serde_json::{Map, Value, json};
 
 use self::{
+    action::Action,
     ceilings::Ceilings,
     due::Due,
     hostile::Beside,
@@ -60,6 +62,9 @@ pub(crate) struct Args {
     /// Leave the ceilings out: the store and the quest, each by itself, under the same load.
     #[arg(long)]
     no_ceilings: bool,
+    /// Calls of the action by itself, in fresh instances and in kept ones, with how long its module takes to load; 0: leave that out.
+    #[arg(long, default_value_t = 1_000)]
+    calls: usize,
     /// Events of the latency part, at 100 a second.
     #[arg(long, default_value_t = 500)]
     paced: usize,
@@ -131,6 +136,12 @@ async fn measure(args: &Args, settings: &Settings, bare: &Path, printer: &Printe
         let measured = ceilings::measure(&settings, &host, &load, &args.quest, args.events).await;
         erase(&settings, printer).await?;
         report.ceilings(&measured?, &reached);
+    }
+    if args.calls > 0 {
+        let (settings, file, calls) = (settings.clone(), args.modules[0].clone(), args.calls);
+        let (quest, event) = (args.quest.clone(), args.event.clone());
+        let alone = tokio::task::spawn_blocking(move || action::measure(&settings, &file, (&quest, &event), calls));
+        report.action(&alone.await??);
     }
     if args.paced > 0 {
         report.latency(&load.latency(&host, args.paced).await?);
@@ -209,6 +220,33 @@ impl Report<'_> {
         });
         let text = format!(
             "at best, each by itself and both at once: {commits:.0} events/s stored, {calls:.0} calls/s; reached: {share:.0} % of the lower"
+        );
+        self.tell(fields, text);
+    }
+
+    fn action(&mut self, action: &Action) {
+        let ms = |took: Duration| (took.as_secs_f64() * 1e4).round() / 10.0;
+        let Action { size, compiled, cached, snapshot, fresh, kept } = action;
+        let fields = json!({
+            "module_bytes": size,
+            "compiled_ms": ms(*compiled),
+            "cached_ms": ms(*cached),
+            "snapshot_ms": snapshot.map(ms),
+            "action_us_p50": fresh.p50,
+            "action_us_p99": fresh.p99,
+            "kept_action_us_p50": kept.p50,
+            "kept_action_us_p99": kept.p99,
+        });
+        let snapshot = snapshot.map_or_else(String::new, |took| format!(" (its snapshot after {} ms)", ms(took)));
+        let text = format!(
+            "{size} bytes, loaded in {} ms{snapshot}, in {} ms with compiled code at hand; an action by itself: p50 {:.1} µs, p99 {:.1} µs; \
+             in a kept instance p50 {:.1} µs, p99 {:.1} µs",
+            ms(*compiled),
+            ms(*cached),
+            fresh.p50,
+            fresh.p99,
+            kept.p50,
+            kept.p99
         );
         self.tell(fields, text);
     }
