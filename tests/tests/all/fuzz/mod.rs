@@ -10,6 +10,7 @@ mod http;
 mod mutate;
 mod policies;
 mod scripts;
+mod stores;
 mod values;
 
 use std::{
