@@ -18,7 +18,7 @@ fn bench_measures_on_a_store_of_its_own() {
         command.args(["bench", "--format", "json"]).arg(&module);
         command
     };
-    let modules = [guest("guest-probe"), guest("quest-alerts")];
+    let modules = [guest("quest-reminders"), guest("quest-alerts")];
     let output = bench().args(&modules).args(few).args(waiting).output().unwrap();
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     let result: Value = serde_json::from_slice(&output.stdout).unwrap();
