@@ -1,6 +1,9 @@
 //! `bench`: what it measures, and that it does so on a store of its own.
 
-use quest_host_tests::{guests::guest, process::Setup};
+use quest_host_tests::{
+    guests::{guest, hostile},
+    process::Setup,
+};
 use serde_json::{Value, json};
 
 #[test]
@@ -48,4 +51,44 @@ fn bench_measures_on_a_store_of_its_own() {
         assert!(String::from_utf8_lossy(&output.stderr).contains(&refusal), "{output:?}");
     }
     assert!(!folder.path().join(".quest-host/data").exists(), "what is served here is left alone");
+}
+
+#[test]
+fn bench_measures_what_hostile_quests_cost_the_others() {
+    let folder = tempfile::tempdir().unwrap();
+    let setup = Setup::new(crate::EXE, folder.path(), &[guest("quest-counter")]);
+    let few = ["--contexts", "3", "--events", "20", "--no-ceilings", "--paced", "20", "--timers", "0"];
+    let permitted = ["--set", "wasm.permit.other_contexts=always", "--set", "wasm.action_ms_max=100"];
+    // Whose tries are over soon, so that a look at each of the ten does not take long.
+    let soon = ["--set", "engine.attempts_max=2", "--set", "engine.retry_base_ms=10"];
+    let mut command = setup.command();
+    command.args(["bench", "--format", "json"]).arg(folder.path().join("quests/quest_counter.wasm")).args(few);
+    for module in hostile() {
+        command.arg("--hostile").arg(module);
+    }
+    let output = command.args(permitted).args(soon).output().unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let result: Value = serde_json::from_slice(&output.stdout).unwrap();
+    let parts = result["hostile"].as_array().unwrap();
+    let who: Vec<&str> = parts.iter().map(|part| part["beside"].as_str().unwrap()).collect();
+    let ten = ["chain", "effects", "loop", "logs", "memory", "recursion", "storm", "strings", "table", "timers"];
+    let mut expected = vec!["none"];
+    expected.extend(ten);
+    expected.extend(["all", "none again"]);
+    assert_eq!(who.len(), expected.len(), "{who:?}");
+    assert!(expected.iter().all(|one| who.contains(one)), "{who:?}");
+    assert_eq!((who[0], result["hostile_share_percent"].as_i64()), ("none", Some(10)));
+    for measured in ["latency_ms_p50", "latency_ms_p99", "times_without", "memory_mb"] {
+        assert!(parts.iter().all(|part| part[measured].as_f64().unwrap() > 0.0), "{measured}: {result}");
+    }
+    let refused = setup
+        .command()
+        .args(["bench"])
+        .arg(guest("quest-counter"))
+        .arg("--hostile")
+        .arg(guest("guest-probe"))
+        .args(few)
+        .output();
+    let said = String::from_utf8_lossy(&refused.unwrap().stderr).into_owned();
+    assert!(said.contains("no event adds the quest probe (add-on)"), "{said}");
 }

@@ -280,8 +280,8 @@ impl Report<'_> {
 
     fn hostile(&mut self, share: usize, parts: &[Beside]) {
         let quiet = parts.iter().filter(|part| part.who.starts_with("none")).map(|part| part.latency.p99);
-        // Of the two without them the slower one: what the machine does anyway.
-        let without = quiet.fold(0.0, f64::max);
+        // Of the two without them the faster one: a machine that is busy with other things must not make the hostile ones look well.
+        let without = quiet.fold(f64::INFINITY, f64::min);
         let row = |part: &Beside| {
             json!({
                 "beside": part.who,

@@ -2,7 +2,7 @@
 //!
 //! A target is a function that looks at one input and panics where something is wrong with what came of it. [`target`] makes a test of it:
 //! the corpus is replayed, then so many random inputs and so many mutants of the corpus follow. `tests/README.md` says how to run
-//! one for long, by coverage too, and how to add an input.
+//! one for long, and how to add an input.
 
 mod components;
 mod events;
@@ -10,6 +10,7 @@ mod http;
 mod mutate;
 mod policies;
 mod scripts;
+mod stores;
 mod values;
 
 use std::{

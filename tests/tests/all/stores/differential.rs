@@ -16,7 +16,7 @@ const BOUNDS: AcceptBounds = AcceptBounds { inbox_max: 12, context_max: 5, ids_m
 
 /// A step, the same for all stores.
 #[derive(Debug, Clone)]
-enum Step {
+pub enum Step {
     Accept(u16, Vec<Accept>),
     Broadcast(Accept),
     Broadcasts(u64, u64),
@@ -56,14 +56,14 @@ async fn all_stores_agree() {
 
 /// What the history's author knows, so that many steps succeed.
 #[derive(Default)]
-struct Model {
-    tokens: [Option<Token>; 2],
-    heads: [String; 2],
-    consumed: [u64; 2],
+pub struct Model {
+    pub tokens: [Option<Token>; 2],
+    pub heads: [String; 2],
+    pub consumed: [u64; 2],
 }
 
 /// What a step taught.
-enum Learned {
+pub enum Learned {
     Nothing,
     Granted(Token, String, u64),
     Applied,
@@ -110,7 +110,7 @@ impl Model {
         }
     }
 
-    fn learn(&mut self, step: &Step, learned: Learned) {
+    pub fn learn(&mut self, step: &Step, learned: Learned) {
         match (step, learned) {
             (Step::Acquire(partition, _), Learned::Granted(token, head, consumed)) => {
                 let place = usize::from(*partition);
@@ -175,7 +175,7 @@ fn write(rng: &mut Rng) -> Write {
 }
 
 /// Runs a step; its answer as text without stamps, and what it taught.
-async fn run(store: &dyn quest_host::store::Store, step: &Step) -> (String, Learned) {
+pub async fn run(store: &dyn quest_host::store::Store, step: &Step) -> (String, Learned) {
     let mut learned = Learned::Nothing;
     let answer = match step.clone() {
         Step::Accept(partition, entries) => {

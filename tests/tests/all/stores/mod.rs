@@ -1,7 +1,7 @@
 //! The stores: one conformance suite over all, one seeded history over all, and what is particular to each.
 
 mod conformance;
-mod differential;
+pub mod differential;
 mod embedded;
 mod redis;
 
