@@ -18,6 +18,11 @@ echo "MAIN = \"$main\"" >"$work/quest_sdk_main.py"
 paths=(-p "$folder" -p "$sdk" -p "$work")
 IFS=: read -ra more <<<"${PYTHONPATH:-}"
 for path in "${more[@]}"; do paths+=(-p "$path"); done
-componentize-py -d "$wit" -w quest componentize quest_sdk.app "${paths[@]}" -o "$work/new.wasm" >"$work/log" 2>&1 || { cat "$work/log" >&2; exit 1; }
+# What went wrong in the quest is told as its own traceback: without the tool's, which stands around it.
+RUST_BACKTRACE=0 componentize-py -d "$wit" -w quest componentize quest_sdk.app "${paths[@]}" -o "$work/new.wasm" >"$work/log" 2>&1 || {
+  if grep -q '^AssertionError: ' "$work/log"; then sed -i '1,/^AssertionError: /d; /^Caused by:/,$d' "$work/log"; fi
+  cat "$work/log" >&2
+  exit 1
+}
 mkdir -p "$(dirname "$out")"
 mv "$work/new.wasm" "$out"

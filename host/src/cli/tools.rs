@@ -111,7 +111,7 @@ pub(crate) fn path() -> OsString {
 /// Where our command puts tools.
 fn folder() -> PathBuf {
     let given = |name: &str| std::env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
-    let home = || given("HOME").unwrap_or_else(|| "/root".into()).join(".local/share");
+    let home = || given("HOME").unwrap_or_else(|| "/".into()).join(".local/share");
     given("XDG_DATA_HOME").filter(|path| path.is_absolute()).unwrap_or_else(home).join("quest-host/tools")
 }
 

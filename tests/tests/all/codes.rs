@@ -17,7 +17,7 @@ const SOURCES: [&str; 11] = [
     "host/src/wasm",
     "host/src/service",
     "host/src/api",
-    "host/src/cli/build.rs",
+    "host/src/cli/build",
     "host/src/store/mod.rs",
     "quest-sdk/src/context.rs",
     "quest-sdk/src/error.rs",
