@@ -10,17 +10,22 @@ typedef struct chunk {
   _Alignas(8) uint8_t at[];
 } chunk;
 
-enum { CHUNK = 4096 - sizeof(chunk) };
+enum { CHUNK = 4096 - sizeof(chunk), FIRST = 32768 - sizeof(chunk) };
 
+// What most actions need is there from the start: a memory that grows costs the host more than the rest of such an action, and holds up
+// its other threads.
+static _Alignas(16) uint8_t first[sizeof(chunk) + FIRST];
 static chunk *newest;
 
 static void *take(size_t align, size_t size) {
-  if (newest != NULL) {
-    size_t from = (newest->used + align - 1) & ~(align - 1);
-    if (from <= newest->room && size <= newest->room - from) {
-      newest->used = from + size;
-      return newest->at + from;
-    }
+  if (newest == NULL) {
+    newest = (chunk *)first;
+    newest->room = FIRST;
+  }
+  size_t from = (newest->used + align - 1) & ~(align - 1);
+  if (from <= newest->room && size <= newest->room - from) {
+    newest->used = from + size;
+    return newest->at + from;
   }
   size_t room = size > CHUNK ? size : CHUNK;
   chunk *made = room + sizeof(chunk) > room ? malloc(sizeof(chunk) + room) : NULL;

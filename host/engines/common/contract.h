@@ -18,6 +18,9 @@ bool contract_call(const char *name, size_t len, const uint8_t *args, size_t arg
 void contract_begin(void);
 // It ends: a last line without an end is written.
 void contract_end(void);
+// `define` ends: what actions need of memory is taken now and given back, so that it is in the snapshot. A memory that grows in an action costs the
+// host more than the rest of it, and holds up its other threads.
+void contract_make_room(void);
 
 // An error's parts are copied.
 void contract_fail(failure_t *error, const char *code, size_t code_len, const char *message, size_t message_len);

@@ -316,6 +316,7 @@ bool exports_quest_host_guest_define(failure_t *error) {
   if (!done) return fail(error);
   // What a snapshot keeps is what lives.
   JS_RunGC(runtime);
+  contract_make_room();
   return true;
 }
 

@@ -303,6 +303,7 @@ bool exports_quest_host_guest_define(failure_t *error) {
   if (!done) return fail(error);
   // What a snapshot keeps is what lives.
   lua_gc(L, LUA_GCCOLLECT);
+  contract_make_room();
   return true;
 }
 

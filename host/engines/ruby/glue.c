@@ -428,6 +428,7 @@ bool exports_quest_host_guest_define(failure_t *error) {
   mrb_full_gc(mrb);
   // An action rarely lives long enough to need a collection, and marking touches every page.
   mrb->gc.threshold = mrb->gc.live + 200000;
+  contract_make_room();
   return true;
 }
 
