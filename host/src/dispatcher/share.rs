@@ -82,6 +82,7 @@ impl Shares {
                 return Ran { result: Err(failure), logs: Vec::new() };
             }
         };
+        let mut ticket = Ticket { of: self, number: ticket, charge: None };
         let ran = run();
         let took = began.elapsed();
         let reason = match &ran.result {
@@ -93,9 +94,21 @@ impl Shares {
             _ => None,
         };
         // A thread that did not get to run, in a process that was stopped or on a busy machine, took nothing.
-        let charge = reason.map(|reason| (took.min(thread_time().saturating_sub(cpu)), reason));
-        self.state.lock().end(ticket, charge, self.percent);
+        ticket.charge = reason.map(|reason| (took.min(thread_time().saturating_sub(cpu)), reason));
         ran
+    }
+}
+
+/// A run that is going on; it ends with this, also where the host panics in it.
+struct Ticket<'a> {
+    of: &'a Shares,
+    number: u64,
+    charge: Option<(Duration, String)>,
+}
+
+impl Drop for Ticket<'_> {
+    fn drop(&mut self) {
+        self.of.state.lock().end(self.number, self.charge.take(), self.of.percent);
     }
 }
 
@@ -115,7 +128,8 @@ impl State {
             {
                 let owed = owed.as_millis();
                 return Err(format!(
-                    "its runs took {owed} ms more than they may; {}; the last: {}",
+                    "its runs took {owed} ms more than their share, and those of all slow actions {} ms; {}; the last: {}",
+                    all.as_millis(),
                     later(shares),
                     debt.reason
                 ));
@@ -191,7 +205,7 @@ mod tests {
     fn past_its_credit_an_action_waits_until_time_has_paid_for_it() {
         let (mut state, shares, at) = owing(1_000);
         let refused = state.begin("slow", at, &shares).expect_err("it owes a second");
-        assert!(refused.contains("1000 ms more") && refused.contains("the last: why"), "{refused}");
+        assert!(refused.contains("1000 ms more than their share") && refused.contains("the last: why"), "{refused}");
         assert!(state.begin("quick", at, &shares).is_ok(), "others go on");
         assert!(state.begin("slow", at + ms(7_999), &shares).is_err());
         assert!(state.begin("slow", at + ms(8_000), &shares).is_ok(), "a tenth of the time is its own");

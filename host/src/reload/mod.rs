@@ -115,6 +115,8 @@ struct Inner {
     /// Files elsewhere: what sources were built to, by the folder of the sources; by none where that is not known.
     built: Mutex<BTreeMap<PathBuf, BTreeSet<PathBuf>>>,
     seen: Mutex<BTreeMap<PathBuf, Seen>>,
+    /// The stamps of the `quest.toml` of modules that are served from the store alone.
+    kept_policies: Mutex<BTreeMap<PathBuf, Option<Stamp>>>,
     /// Names of folders whose sources could not be built at the start.
     unbuilt: BTreeSet<String>,
     vault: Option<Vault>,
@@ -144,6 +146,7 @@ impl Reloader {
             built: Mutex::new(built),
             unbuilt: sources.left_out.iter().filter_map(|problem| shared::folder_name(&problem.file)).collect(),
             seen: Mutex::default(),
+            kept_policies: Mutex::default(),
             vault,
             followed: Mutex::default(),
             said: Mutex::default(),
@@ -289,6 +292,7 @@ impl Inner {
         for file in &files {
             again |= self.check(file, settles);
         }
+        again |= self.check_policies_of_kept(&files, settles);
         Ok(again)
     }
 
@@ -343,7 +347,7 @@ impl Inner {
             Ok(Some((stamp, bytes))) => {
                 let digest = blake3::hash(bytes);
                 if let Some(known) = known.as_ref().filter(|known| known.is_of(digest)) {
-                    if known.policy != policy && !self.renew(file, policy, known, settles) {
+                    if known.policy != policy && !self.renew(file, policy, known.refused.is_some(), settles) {
                         return true;
                     }
                     return self.remember(file, (Some(*stamp), policy), Some(digest), known.refused.clone());
@@ -380,16 +384,18 @@ impl Inner {
 
     /// The `quest.toml` beside a file is another, and the file the same: what is served in its place goes by the new one. False: it may be half
     /// written.
-    fn renew(&self, file: &Path, policy: Option<Stamp>, known: &Seen, settles: Duration) -> bool {
+    fn renew(&self, file: &Path, policy: Option<Stamp>, is_refused: bool, settles: Duration) -> bool {
+        if policy.is_some_and(|stamp| stamp.is_younger_than(settles)) {
+            return false;
+        }
         match self.registry.renew(file) {
             Ok(Some(loaded)) => {
-                if known.refused.is_none() {
+                if !is_refused {
                     self.registry.clear(file);
                 }
                 self.tell(Change::Served(loaded));
             }
             Ok(None) => {}
-            Err(_) if policy.is_some_and(|stamp| stamp.is_younger_than(settles)) => return false,
             Err(error) => {
                 let problem = self.registry.refuse(file, error);
                 self.tell(Change::Refused { problem, still: self.registry.digest(file) });
@@ -407,6 +413,24 @@ impl Inner {
         {
             self.registry.rename(&kept, file);
         }
+    }
+
+    /// What is served from the store alone goes by the `quest.toml` that is there as well; whether to look again soon.
+    fn check_policies_of_kept(&self, files: &BTreeSet<PathBuf>, settles: Duration) -> bool {
+        let mut again = false;
+        let mut before = self.kept_policies.lock();
+        let kept = self.registry.modules().into_iter().map(|module| module.file).filter(|file| !files.contains(file));
+        let now: BTreeMap<PathBuf, Option<Stamp>> = kept.map(|file| (file.clone(), self.policy_stamp(&file))).collect();
+        let mut seen = now.clone();
+        for (file, policy) in now {
+            let Some(known) = before.get(&file).filter(|known| **known != policy) else { continue };
+            if !self.renew(&file, policy, false, settles) {
+                seen.insert(file, *known);
+                again = true;
+            }
+        }
+        *before = seen;
+        again
     }
 
     /// Notes what became of a file; whether to look at it again soon.

@@ -16,7 +16,7 @@ use super::{
 use crate::{
     folders,
     store::{Error, Result},
-    wasm::{LoadError, Loaded, Prepared, Problem},
+    wasm::{LoadError, Loaded, POLICY_CODE, Prepared, Problem},
 };
 
 /// Why a rollback is not done.
@@ -40,8 +40,10 @@ impl Inner {
         let Some(vault) = &self.vault else { return Ok(()) };
         let (rollouts, alone) = (vault.rollouts().await?, vault.is_alone().await?);
         let versions = vault.versions().await?;
+        let mut waiting = Vec::new();
         for (name, rollout) in &rollouts {
             let path = self.path_of(name);
+            self.know_source(&path, rollout);
             let local = read_whole(&path, self.bytes_max).ok().flatten();
             let found = local.as_ref().map(|(_, bytes)| blake3::hash(bytes));
             let found_text = found.map(|found| found.to_hex().to_string());
@@ -58,8 +60,12 @@ impl Inner {
                     continue;
                 }
                 if let Err(error) = self.serve_kept(vault, &path, digest).await? {
+                    let is_for_now = error.code == POLICY_CODE;
                     self.registry.refuse(&path, error);
-                    continue;
+                    if !is_for_now {
+                        continue;
+                    }
+                    waiting.push(name.clone());
                 }
             }
             if holds {
@@ -69,8 +75,17 @@ impl Inner {
                 self.remember(&path, (local.map(|(stamp, _)| stamp), self.policy_stamp(&path)), found, None);
             }
         }
-        *self.followed.lock() = vault.rollouts().await?;
+        let mut followed = vault.rollouts().await?;
+        followed.retain(|name, _| !waiting.contains(name));
+        *self.followed.lock() = followed;
         Ok(())
+    }
+
+    /// A module that was not built here goes by the `quest.toml` of the sources that it was built from elsewhere, if they are here.
+    fn know_source(&self, file: &Path, rollout: &Rollout) {
+        if let (Some(source), Some(folder), None) = (&rollout.source, &self.folder, self.source_of(file)) {
+            self.registry.set_source(file, &folder.join(source));
+        }
     }
 
     /// Whether it was built from sources that could not be built now.
@@ -112,8 +127,9 @@ impl Inner {
             if self.followed.lock().get(&name) == Some(&rollout) {
                 continue;
             }
-            self.follow_one(vault, &name, &rollout).await?;
-            self.followed.lock().insert(name, rollout);
+            if self.follow_one(vault, &name, &rollout).await? {
+                self.followed.lock().insert(name, rollout);
+            }
         }
         let serves = self.serves();
         if *self.said.lock() != serves {
@@ -123,13 +139,23 @@ impl Inner {
         Ok(())
     }
 
-    async fn follow_one(&self, vault: &Vault, name: &str, rollout: &Rollout) -> Result<()> {
+    /// Does what a rollout says; false: its `quest.toml` cannot be read, so what was served goes on until it can.
+    async fn follow_one(&self, vault: &Vault, name: &str, rollout: &Rollout) -> Result<bool> {
         let path = self.path_of(name);
+        self.know_source(&path, rollout);
         let served = self.registry.digest(&path);
         match &rollout.digest {
             Some(digest) if served.as_ref() == Some(digest) => {}
             Some(digest) => match self.serve_kept(vault, &path, digest).await? {
                 Ok(loaded) => self.tell(Change::Served(loaded)),
+                Err(error) if error.code == POLICY_CODE => {
+                    let told = self.registry.problems();
+                    let problem = self.registry.refuse(&path, error);
+                    if !told.contains(&problem) {
+                        self.tell(Change::Refused { problem, still: served });
+                    }
+                    return Ok(false);
+                }
                 Err(error) => {
                     // What the others serve not even this host's older version may run beside: who cannot load it stands aside.
                     self.registry.withdraw(&path);
@@ -144,7 +170,7 @@ impl Inner {
             }
             None => {}
         }
-        Ok(())
+        Ok(true)
     }
 
     /// Serves a version that the store has. The outer error is the store's.
@@ -226,5 +252,7 @@ impl Inner {
 
 /// A folder's name, by which all hosts know the sources in it.
 pub(super) fn folder_name(folder: &Path) -> Option<String> {
-    Some(folder.file_name()?.to_str()?.to_owned())
+    // Of `.`, the one that it is.
+    let whole = folder.canonicalize().unwrap_or_else(|_| folder.to_owned());
+    Some(whole.file_name()?.to_str()?.to_owned())
 }

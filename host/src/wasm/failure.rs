@@ -1,6 +1,9 @@
 //! What a run that did not return means: the guest's trap, a limit, or a bug of the host are three different things.
 
-use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::{
+    fmt::Write as _,
+    panic::{AssertUnwindSafe, catch_unwind},
+};
 
 use quest_engine::action::{Failure, FailureKind};
 use wasmtime::{PoolConcurrencyLimitError, Trap};
@@ -65,7 +68,8 @@ pub(super) fn overflow(settings: &RuntimeSettings) -> String {
 
 /// Whether the guest handed a host function more than it may; wasmtime says so as text only.
 pub(super) fn hands_over_too_much(error: &wasmtime::Error) -> bool {
-    format!("{error:#}").contains("fuel allocated for hostcalls has been exhausted")
+    // Not the whole error: that names the guest's functions, and what it takes to show those is the guest's to choose.
+    format!("{}", error.root_cause()).contains("fuel allocated for hostcalls has been exhausted")
 }
 
 /// The text for it.
@@ -96,8 +100,10 @@ pub(super) fn reason(error: &wasmtime::Error) -> String {
 /// The innermost functions' names, with their places in the source: as much of both as the component has.
 fn frames(error: &wasmtime::Error) -> String {
     const FRAMES: usize = 4;
+    const FRAMES_READ: usize = 32;
     let Some(backtrace) = error.downcast_ref::<wasmtime::WasmBacktrace>() else { return String::new() };
-    let names: Vec<String> = backtrace.frames().iter().flat_map(names).collect();
+    // No more than are ever passed over and shown.
+    let names: Vec<String> = backtrace.frames().iter().take(FRAMES_READ).flat_map(names).collect();
     // A language's way into a panic says nothing about the quest.
     let machinery = names.iter().take_while(|name| is_machinery(name)).count();
     let own = if machinery < names.len() { &names[machinery..] } else { &names[..] };
@@ -112,13 +118,38 @@ fn names(frame: &wasmtime::FrameInfo) -> Vec<String> {
     if named.is_empty() { frame.func_name().map(readable).into_iter().collect() } else { named }
 }
 
-/// A function's name as its author wrote it, in Rust and in C++; as it is, if it is of another language.
+/// A function's name as its author wrote it, in Rust and in C++; as it is, if it is of another language. A few letters of a mangled name may stand
+/// for any number, so there is a bound to what is read and to what is written.
 fn readable(name: &str) -> String {
-    if let Ok(demangled) = rustc_demangle::try_demangle(name) {
-        return format!("{demangled:#}");
+    const BYTES_MAX: usize = 512;
+    let cut = &name[..name.floor_char_boundary(BYTES_MAX)];
+    if cut.len() < name.len() {
+        return cut.to_owned();
     }
-    let demangled = cpp_demangle::Symbol::new(name).ok().and_then(|symbol| symbol.demangle().ok());
-    demangled.unwrap_or_else(|| name.to_owned())
+    let mut shown = Bounded { text: String::new(), room: BYTES_MAX };
+    let is_shown = if let Ok(demangled) = rustc_demangle::try_demangle(name) {
+        write!(shown, "{demangled:#}").is_ok()
+    } else if name.starts_with("_Z") {
+        cpp_demangle::Symbol::new(name)
+            .is_ok_and(|symbol| symbol.structured_demangle(&mut shown, &Default::default()).is_ok())
+    } else {
+        false
+    };
+    if is_shown { shown.text } else { name.to_owned() }
+}
+
+/// A text that ends what writes to it when it is full.
+struct Bounded {
+    text: String,
+    room: usize,
+}
+
+impl std::fmt::Write for Bounded {
+    fn write_str(&mut self, part: &str) -> std::fmt::Result {
+        self.room = self.room.checked_sub(part.len()).ok_or(std::fmt::Error)?;
+        self.text.push_str(part);
+        Ok(())
+    }
 }
 
 /// A place in the source, in brackets; empty where it is not known.
@@ -145,13 +176,19 @@ mod tests {
     #[test]
     fn names_are_as_their_authors_wrote_them() {
         for (name, expected) in [
-            ("_RNvNtNtCs123_3std7process5abort", "std::process::abort"),
+            ("_RNvNtCshXfaRvt2tfW_3std7process5abort", "std::process::abort"),
             ("_ZN4core9panicking5panic17h0123456789abcdefE", "core::panicking::panic"),
             ("_ZN5Quest3runEi", "Quest::run(int)"),
             ("main.(*Quest).Run", "main.(*Quest).Run"),
+            ("f", "f"),
         ] {
             assert_eq!(readable(name), expected);
         }
+        // Each level names the one before four times over.
+        let levels: String = (0..20).map(|n| format!("S_IS{n}_S{n}_S{n}_S{n}_E")).collect();
+        let bomb = format!("_Z1f1AIiiE{levels}");
+        assert!(readable(&bomb).len() <= 512);
+        assert!(readable(&format!("_Z1f{}", "1A".repeat(4_000))).len() <= 512);
     }
 
     #[test]

@@ -12,7 +12,7 @@ use quest_engine::action::Invocation;
 use wasmtime::Store;
 
 use super::{
-    Keep, Module,
+    Keep, Module, Policy, QuestLimits,
     border::{Quest, Run},
 };
 
@@ -30,17 +30,21 @@ pub(super) struct Place {
     quest: String,
     /// The id of the quest's instance in its context; none: any.
     instance: Option<String>,
+    /// What an instance may take is settled when it is made.
+    bounds: [usize; 3],
 }
 
 impl Place {
     /// Where an action may find an instance, and leave it; none if it has a fresh one for itself.
-    pub(super) fn of(keep: Keep, module: &Arc<Module>, invocation: &Invocation) -> Option<Self> {
-        let instance = match keep {
+    pub(super) fn of(policy: &Policy, module: &Arc<Module>, invocation: &Invocation) -> Option<Self> {
+        let instance = match policy.keep_instances {
             Keep::Never => return None,
             Keep::Context => Some(invocation.instance.clone()),
             Keep::Quest => None,
         };
-        Some(Self { module: Arc::downgrade(module), quest: invocation.quest.clone(), instance })
+        let QuestLimits { memory_bytes_max, table_elements_max, call_bytes_max, .. } = policy.limits;
+        let bounds = [memory_bytes_max, table_elements_max, call_bytes_max];
+        Some(Self { module: Arc::downgrade(module), quest: invocation.quest.clone(), instance, bounds })
     }
 
     pub(super) fn quest(&self) -> &str {
@@ -48,7 +52,10 @@ impl Place {
     }
 
     fn is(&self, other: &Self) -> bool {
-        self.module.ptr_eq(&other.module) && self.quest == other.quest && self.instance == other.instance
+        self.module.ptr_eq(&other.module)
+            && self.quest == other.quest
+            && self.instance == other.instance
+            && self.bounds == other.bounds
     }
 }
 
@@ -75,14 +82,22 @@ impl Kept {
     pub(super) fn put(&self, place: Place, instance: Instance) {
         let mut gone = Vec::new();
         let mut instances = self.instances.lock();
-        while let Some(at) = instances.iter().position(|(kept, _)| kept.module.strong_count() == 0) {
-            gone.extend(instances.remove(at));
-        }
         instances.push_back((place, instance));
         while instances.len() > self.max {
             gone.extend(instances.pop_front());
         }
         // Giving an instance's memory back takes its time.
+        drop(instances);
+        drop(gone);
+    }
+
+    /// Gives those of modules back that are not served any more.
+    pub(super) fn prune(&self) {
+        let mut gone = Vec::new();
+        let mut instances = self.instances.lock();
+        while let Some(at) = instances.iter().position(|(kept, _)| kept.module.strong_count() == 0) {
+            gone.extend(instances.remove(at));
+        }
         drop(instances);
         drop(gone);
     }

@@ -32,7 +32,7 @@ use std::{
 };
 
 use anyhow::{Context as _, anyhow};
-use quest_engine::action::{Definer, Export, Failure, Invocation, Ran, Recorder, Seed};
+use quest_engine::action::{Definer, Export, Failure, FailureKind, Invocation, Ran, Recorder, Seed};
 use wasmtime::{Engine, Store, component::Linker};
 
 pub use examine::Examined;
@@ -119,7 +119,7 @@ impl Runtime {
 
     /// Runs one action to its end, on this thread: in a fresh instance, or in one that was kept, where its quest asks for that.
     pub fn invoke(&self, module: &Arc<Module>, policy: &Policy, invocation: Invocation) -> Ran {
-        let place = kept::Place::of(policy.keep_instances, module, &invocation);
+        let place = kept::Place::of(policy, module, &invocation);
         if let Some(place) = &place
             && let Some(instance) = self.kept.take(place)
             && let Some(ran) = self.invoke_kept(module, policy, invocation.clone(), place, instance)
@@ -152,7 +152,7 @@ impl Runtime {
     }
 
     /// Runs one action in an instance that earlier ones ran in. It is only ever a way to be faster: what fails in it runs again in a fresh one
-    /// (none is given then), since what others left may be why. Not so what took too long, which is tried again anyway.
+    /// (none is given then), since what others left may be why. Not so what took too long: it is tried again anyway, later.
     fn invoke_kept(
         &self,
         module: &Arc<Module>,
@@ -169,7 +169,7 @@ impl Runtime {
         let ran = self.end(module, policy, outcome, store);
         match &ran.result {
             Ok(_) => self.kept.put(place.clone(), instance),
-            Err(failure) if failure.code == TIMEOUT => {}
+            Err(failure) if failure.code == TIMEOUT && failure.kind == FailureKind::Transient => {}
             Err(failure) => {
                 tracing::debug!(quest = place.quest(), code = failure.code, "an action in a kept instance; run afresh");
                 return None;

@@ -153,9 +153,12 @@ impl Policies {
         let path = folder.join(FILE);
         let read = match std::fs::File::open(&path) {
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Self::plain(settings)),
-            opened => opened.and_then(|file| std::io::read_to_string(file.take(BYTES_MAX))),
+            opened => opened.and_then(|file| std::io::read_to_string(file.take(BYTES_MAX + 1))),
         };
-        let read = read.map_err(|error| format!("cannot read it: {error}"));
+        let read = read.map_err(|error| format!("cannot read it: {error}")).and_then(|text| match text.len() as u64 {
+            0..=BYTES_MAX => Ok(text),
+            _ => Err(format!("it has more than {BYTES_MAX} bytes")),
+        });
         read.and_then(|text| Self::read(&text, settings)).map_err(|why| {
             LoadError::new(
                 CODE,

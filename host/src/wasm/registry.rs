@@ -262,7 +262,10 @@ impl Registry {
 
     fn swap(&self, modules: BTreeMap<PathBuf, Served>) {
         let next = Arc::new(Snapshot::new(&self.runtime, modules));
-        *self.serving.write() = next;
+        let before = std::mem::replace(&mut *self.serving.write(), next);
+        drop(before);
+        // What a turn still runs keeps its module for as long as that takes, and its instances with it.
+        self.runtime.kept.prune();
     }
 }
 

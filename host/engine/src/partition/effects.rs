@@ -32,9 +32,9 @@ impl Partition {
             return Some(Failure { kind: FailureKind::Permanent, code: "too-many-hops".to_owned(), message });
         }
         if emits > 0 && self.left_after(waiting, emits).is_none() {
-            let max = self.limits.following_max;
+            let (max, left) = (self.limits.following_max, entry_left(&waiting.entry, self.limits.following_max));
             let message = format!(
-                "the events that follow from one accepted one are {max} at most, and {emits} more are too many: a storm of quests?"
+                "{max} events may follow from one that was accepted, of which {left} were left to this action: {emits} are too many. A storm of quests?"
             );
             return Some(Failure { kind: FailureKind::Permanent, code: "too-many-following".to_owned(), message });
         }
