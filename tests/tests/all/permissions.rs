@@ -6,6 +6,7 @@ use quest_engine::limits::ActionLimits;
 use quest_host::wasm::{QuestLimits, RuntimeSettings};
 use quest_host_tests::{
     eventually,
+    guests::guest,
     process::{Host, Setup},
     schema,
 };
@@ -164,6 +165,57 @@ fn a_rollback_holds_when_the_policy_changes() {
     becomes(&host, ("done", NO));
     eventually("mended", || problem(&host, "reach.lua").is_none().then_some(()));
     assert_eq!(served(&host, "reach.lua").unwrap(), blake3::hash(REACH.as_bytes()).to_hex().to_string());
+}
+
+#[test]
+fn a_rollback_holds_through_a_start_beside_a_broken_policy() {
+    let folder = Folder::new();
+    let host = folder.setup().start();
+    host.json(&["add", "ann", "reach"]);
+    let later = format!("{REACH}-- later\n");
+    std::fs::write(folder.quests().join("reach.lua"), &later).unwrap();
+    until_served(&host, "reach.lua", later.as_bytes());
+    host.json(&["rollback", "reach"]);
+    until_served(&host, "reach.lua", REACH.as_bytes());
+    host.leave();
+    folder.policy("[permission]\n");
+    let host = folder.setup().start();
+    assert_eq!(problem(&host, "reach.lua").unwrap()["code"], "quest-toml");
+    assert_eq!(host.json(&["list"])["quests"], json!([]));
+    folder.policy("[permissions]\nother_contexts = true\n");
+    until_served(&host, "reach.lua", REACH.as_bytes());
+    becomes(&host, ("done", NO));
+    eventually("mended", || problem(&host, "reach.lua").is_none().then_some(()));
+}
+
+#[test]
+fn a_module_from_the_store_goes_by_the_policy_of_its_sources() {
+    let folder = tempfile::tempdir().unwrap();
+    let setup = Setup::new(crate::EXE, folder.path(), &[]);
+    let sources = folder.path().join("quests/built");
+    std::fs::create_dir_all(&sources).unwrap();
+    std::fs::copy(guest("guest-probe"), sources.join("probe.wasm")).unwrap();
+    std::fs::write(sources.join("build.sh"), "echo probe.wasm\n").unwrap();
+    let allow = |timers: u32| {
+        std::fs::write(sources.join("quest.toml"), format!("[limits]\ntimers_max = {timers}\n")).unwrap();
+    };
+    let until = |host: &Host, timers: u32| {
+        let refused = || said(&host.cli(&["call", "ann", "probe", "fill", "--payload", "\"timers\""]));
+        eventually("the limit", || refused().contains(&format!("at most {timers} timers")).then_some(()));
+    };
+    allow(3);
+    let mut host = setup.start();
+    host.json(&["add", "ann", "probe"]);
+    until(&host, 3);
+    host.kill();
+    // They do not build any more, and the module is served as the store has it.
+    std::fs::write(sources.join("build.sh"), "echo no >&2; exit 1\n").unwrap();
+    std::fs::remove_file(sources.join("probe.wasm")).unwrap();
+    let host = setup.start();
+    assert_eq!(problem(&host, "built").unwrap()["code"], "build-failed");
+    until(&host, 3);
+    allow(5);
+    until(&host, 5);
 }
 
 #[test]

@@ -34,7 +34,7 @@ impl Partition {
         if emits > 0 && self.left_after(waiting, emits).is_none() {
             let (max, left) = (self.limits.following_max, entry_left(&waiting.entry, self.limits.following_max));
             let message = format!(
-                "{max} events may follow from one that was accepted, of which {left} were left to this action: {emits} are too many. A storm of quests?"
+                "{max} events may follow from one that was accepted, of which {left} were left to this action: {emits} are too many: a storm of quests?"
             );
             return Some(Failure { kind: FailureKind::Permanent, code: "too-many-following".to_owned(), message });
         }
