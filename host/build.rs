@@ -25,11 +25,14 @@ const SHIPPED: [(&str, &str); 11] = [
 const WORKSPACE: [(&str, &str); 2] = [("Cargo.toml", "rust/Cargo.toml"), ("Cargo.lock", "rust/Cargo.lock")];
 
 fn main() -> Result<()> {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..").canonicalize()?;
+    // As it is when this runs: clones that share a target folder share this program, too.
+    let own = std::env::var_os("CARGO_MANIFEST_DIR").ok_or_else(|| std::io::Error::other("cargo sets it"))?;
+    let root = Path::new(&own).join("..").canonicalize()?;
     let mut files = Vec::new();
     for (from, to) in SHIPPED.iter().chain(&WORKSPACE) {
+        // Seen from the crate, so that another clone's own files count.
+        println!("cargo::rerun-if-changed=../{from}");
         let from = root.join(from);
-        println!("cargo::rerun-if-changed={}", from.display());
         take(&from, to, &mut files)?;
     }
     files.sort();
