@@ -39,12 +39,17 @@ fn main() -> Result<()> {
     let mut text = String::from(
         "/// What is shipped: paths and contents, in order of path.\npub static FILES: &[(&str, &[u8])] = &[\n",
     );
+    let out = std::env::var_os("OUT_DIR").ok_or_else(|| std::io::Error::other("cargo sets OUT_DIR"))?;
+    let out = Path::new(&out);
     for (name, file) in files {
-        let _ = writeln!(text, "    ({name:?}, include_bytes!({:?})),", file.display().to_string());
+        // A copy: another clone that shares this folder may be gone tomorrow.
+        let copy = out.join("shipped").join(&name);
+        fs::create_dir_all(copy.parent().unwrap_or(out))?;
+        fs::copy(file, &copy)?;
+        let _ = writeln!(text, "    ({name:?}, include_bytes!({:?})),", copy.display().to_string());
     }
     text.push_str("];\n");
-    let out = std::env::var_os("OUT_DIR").ok_or_else(|| std::io::Error::other("cargo sets OUT_DIR"))?;
-    fs::write(Path::new(&out).join("shipped.rs"), text)
+    fs::write(out.join("shipped.rs"), text)
 }
 
 fn take(from: &Path, to: &str, files: &mut Vec<(String, PathBuf)>) -> Result<()> {
