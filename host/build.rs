@@ -8,7 +8,7 @@ use std::{
 };
 
 /// Folders and files of the repository, and where they lie among what is shipped.
-const SHIPPED: [(&str, &str); 11] = [
+const SHIPPED: [(&str, &str); 13] = [
     ("host/templates", "templates"),
     ("host/engines/js/quest.d.ts", "sdk/quest.d.ts"),
     ("quest-sdk/c", "sdk/c"),
@@ -20,16 +20,17 @@ const SHIPPED: [(&str, &str); 11] = [
     ("quest-sdk/src", "rust/quest-sdk/src"),
     ("quest-sdk/macros", "rust/quest-sdk/macros"),
     ("host/engine", "rust/engine"),
+    // What Rust's library is built with.
+    ("Cargo.toml", "rust/Cargo.toml"),
+    ("Cargo.lock", "rust/Cargo.lock"),
 ];
-/// What Rust's library is built with.
-const WORKSPACE: [(&str, &str); 2] = [("Cargo.toml", "rust/Cargo.toml"), ("Cargo.lock", "rust/Cargo.lock")];
 
 fn main() -> Result<()> {
     // As it is when this runs: clones that share a target folder share this program, too.
     let own = std::env::var_os("CARGO_MANIFEST_DIR").ok_or_else(|| std::io::Error::other("cargo sets it"))?;
     let root = Path::new(&own).join("..").canonicalize()?;
     let mut files = Vec::new();
-    for (from, to) in SHIPPED.iter().chain(&WORKSPACE) {
+    for (from, to) in &SHIPPED {
         // Seen from the crate, so that another clone's own files count.
         println!("cargo::rerun-if-changed=../{from}");
         let from = root.join(from);

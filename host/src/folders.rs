@@ -62,6 +62,12 @@ pub fn is_quest(folder: &Path) -> bool {
     is_source(folder) || read(folder).is_ok_and(|entries| named_as(folder, &entries).is_some())
 }
 
+/// A folder's name, by which people and other hosts know the sources in it; of `.`, that of the folder that it is.
+pub fn name_of(folder: &Path) -> Option<String> {
+    let whole = folder.canonicalize().unwrap_or_else(|_| folder.to_owned());
+    Some(whole.file_name()?.to_str()?.to_owned())
+}
+
 /// What a module of a folder with quests is known by, wherever the folder lies: its name; of a script in a folder of its own that is named otherwise,
 /// with that folder's before it.
 pub fn name_in(folder: &Path, file: &Path) -> Option<String> {

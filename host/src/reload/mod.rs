@@ -144,7 +144,7 @@ impl Reloader {
             folder: sources.folder.clone(),
             bytes_max,
             built: Mutex::new(built),
-            unbuilt: sources.left_out.iter().filter_map(|problem| shared::folder_name(&problem.file)).collect(),
+            unbuilt: sources.left_out.iter().filter_map(|problem| folders::name_of(&problem.file)).collect(),
             seen: Mutex::default(),
             kept_policies: Mutex::default(),
             vault,

@@ -97,7 +97,7 @@ impl Inner {
     pub(super) fn source_of(&self, file: &Path) -> Option<String> {
         let built = self.built.lock();
         let (source, _) = built.iter().find(|(_, modules)| modules.contains(file))?;
-        folder_name(source)
+        folders::name_of(source)
     }
 
     /// Keeps what a file has brought, for restarts and for the other hosts.
@@ -248,11 +248,4 @@ impl Inner {
     pub(super) fn name_of(&self, file: &Path) -> Option<String> {
         folders::name_in(self.folder.as_deref().unwrap_or(Path::new("")), file)
     }
-}
-
-/// A folder's name, by which all hosts know the sources in it.
-pub(super) fn folder_name(folder: &Path) -> Option<String> {
-    // Of `.`, the one that it is.
-    let whole = folder.canonicalize().unwrap_or_else(|_| folder.to_owned());
-    Some(whole.file_name()?.to_str()?.to_owned())
 }

@@ -14,6 +14,7 @@ use quest_engine::limits::EngineLimits;
 use serde::{Deserialize, Serialize};
 
 pub(crate) use ranges::refused as out_of_range;
+pub(crate) use resolve::suggestion;
 pub use resolve::{Resolved, resolve};
 
 use crate::{

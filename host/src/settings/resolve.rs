@@ -260,7 +260,7 @@ fn a_type(value: &Value) -> &'static str {
 }
 
 /// The known name that was probably meant, in brackets.
-fn suggestion<'a>(name: &str, known: impl Iterator<Item = &'a String>) -> String {
+pub(crate) fn suggestion<'a>(name: &str, known: impl Iterator<Item = &'a String>) -> String {
     let last = |path: &str| path.rsplit('.').next().unwrap_or(path).to_owned();
     // The whole path counts a little, so that of equal names the one in the same table is found.
     let distance = |known: &String| (levenshtein(&last(known), &last(name)), levenshtein(known, name));

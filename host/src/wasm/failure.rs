@@ -69,7 +69,7 @@ pub(super) fn overflow(settings: &RuntimeSettings) -> String {
 /// Whether the guest handed a host function more than it may; wasmtime says so as text only.
 pub(super) fn hands_over_too_much(error: &wasmtime::Error) -> bool {
     // Not the whole error: that names the guest's functions, and what it takes to show those is the guest's to choose.
-    format!("{}", error.root_cause()).contains("fuel allocated for hostcalls has been exhausted")
+    error.root_cause().to_string().contains("fuel allocated for hostcalls has been exhausted")
 }
 
 /// The text for it.

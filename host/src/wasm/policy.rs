@@ -10,11 +10,10 @@ use std::{
 
 use quest_engine::limits::{ActionLimits, Grant, Permissions};
 use serde::{Deserialize, Serialize};
-use strsim::levenshtein;
 use toml::{Spanned, Table, Value};
 
 use super::{LoadError, RuntimeSettings};
-use crate::settings::out_of_range;
+use crate::settings::{out_of_range, suggestion};
 
 /// The file beside a module that says what its quests ask for.
 pub const FILE: &str = "quest.toml";
@@ -22,8 +21,6 @@ pub const FILE: &str = "quest.toml";
 pub const CODE: &str = "quest-toml";
 /// More than anybody writes by hand.
 const BYTES_MAX: u64 = 256 * 1024;
-/// Names that differ by more letters than this are no slip of the pen.
-const SLIPS: usize = 4;
 
 /// Which quests have a permission.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -277,9 +274,7 @@ impl Reading<'_> {
         let value = *value.get_ref();
         let ceilings = QuestLimits::ceiling(self.settings).by_name();
         let Some(ceiling) = ceilings.get(name).and_then(Value::as_integer) else {
-            let near = ceilings.keys().min_by_key(|known| levenshtein(known, name));
-            let near = near.filter(|known| levenshtein(known, name) <= SLIPS);
-            let near = near.map_or_else(String::new, |known| format!(" (did you mean {known}?)"));
+            let near = suggestion(name, ceilings.keys());
             return Err(format!("line {line}: there is no limit {name}{near}"));
         };
         let setting = setting(name);

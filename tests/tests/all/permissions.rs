@@ -145,9 +145,8 @@ fn a_broken_file_changes_nothing_and_at_a_start_serves_nothing() {
     becomes(&host, ("done", NO));
 }
 
-#[test]
-fn a_rollback_holds_when_the_policy_changes() {
-    let folder = Folder::new();
+/// A host that went back to the first version, while the file has a later one.
+fn rolled_back(folder: &Folder) -> Host {
     let host = folder.setup().start();
     host.json(&["add", "ann", "reach"]);
     let later = format!("{REACH}-- later\n");
@@ -155,6 +154,13 @@ fn a_rollback_holds_when_the_policy_changes() {
     until_served(&host, "reach.lua", later.as_bytes());
     host.json(&["rollback", "reach"]);
     until_served(&host, "reach.lua", REACH.as_bytes());
+    host
+}
+
+#[test]
+fn a_rollback_holds_when_the_policy_changes() {
+    let folder = Folder::new();
+    let host = rolled_back(&folder);
     folder.policy("[permissions]\nbroadcast = true\n");
     becomes(&host, (NO, "done"));
     assert_eq!(served(&host, "reach.lua").unwrap(), blake3::hash(REACH.as_bytes()).to_hex().to_string());
@@ -170,13 +176,7 @@ fn a_rollback_holds_when_the_policy_changes() {
 #[test]
 fn a_rollback_holds_through_a_start_beside_a_broken_policy() {
     let folder = Folder::new();
-    let host = folder.setup().start();
-    host.json(&["add", "ann", "reach"]);
-    let later = format!("{REACH}-- later\n");
-    std::fs::write(folder.quests().join("reach.lua"), &later).unwrap();
-    until_served(&host, "reach.lua", later.as_bytes());
-    host.json(&["rollback", "reach"]);
-    until_served(&host, "reach.lua", REACH.as_bytes());
+    let host = rolled_back(&folder);
     host.leave();
     folder.policy("[permission]\n");
     let host = folder.setup().start();

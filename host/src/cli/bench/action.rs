@@ -8,7 +8,11 @@ use std::{
 
 use anyhow::{Context as _, bail};
 
-use super::{PATIENCE, ceilings::call, load::Spread};
+use super::{
+    PATIENCE,
+    ceilings::{action_on, call},
+    load::Spread,
+};
 use crate::{
     settings::Settings,
     wasm::{Keep, Module, Policy, Runtime},
@@ -30,7 +34,7 @@ pub(super) struct Action {
     pub kept: Spread,
 }
 
-/// Measures the first quest's action on `event`, `calls` times; on a slow one for as long as that is bearable.
+/// Measures the quest's action on `event`, `calls` times; on a slow one for as long as that is bearable.
 pub(super) fn measure(
     settings: &Settings,
     file: &Path,
@@ -50,10 +54,7 @@ pub(super) fn measure(
     let began = Instant::now();
     let module_again = again.load_as(file, &bytes)?;
     let cached = began.elapsed();
-    let is_action = |(_, on): &(&String, &Vec<String>)| on.iter().any(|on| on == event);
-    let defined = module_again.quests.iter().find(|it| it.name == quest);
-    let action = defined.and_then(|quest| quest.actions.iter().find(is_action)).map(|(action, _)| action.clone());
-    let action = action.with_context(|| format!("the quest {quest} has no action on {event}"))?;
+    let action = action_on(module_again.quests.iter().find(|it| it.name == quest), (quest, event))?;
     let mut policy = again.plain().of(quest).clone();
     let fresh = spread(&again, &module_again, &policy, (quest, &action, event), calls)?;
     policy.keep_instances = Keep::Quest;

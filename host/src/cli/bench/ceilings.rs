@@ -12,7 +12,7 @@ use futures_util::future::try_join_all;
 use quest_engine::{
     action::{Export, Invocation},
     keys,
-    model::{Cause, Value, partition_of},
+    model::{Cause, QuestDefinition, Value, partition_of},
     write::Write,
 };
 use tokio_util::sync::CancellationToken;
@@ -143,11 +143,7 @@ async fn call_all(
     threads: usize,
     began: Instant,
 ) -> anyhow::Result<Duration> {
-    let definition = host.registry.catalog();
-    let action = definition.get(quest).and_then(|quest| {
-        quest.actions.iter().find(|(_, on)| on.contains(&load.event)).map(|(action, _)| action.clone())
-    });
-    let action = action.with_context(|| format!("the quest {quest} has no action on {}", load.event))?;
+    let action = action_on(host.registry.catalog().get(quest), (quest, &load.event))?;
     let threads = threads.min(std::thread::available_parallelism().map_or(1, usize::from));
     let calls = (0..threads).map(|thread| {
         let registry = Arc::clone(&host.registry);
@@ -164,6 +160,13 @@ async fn call_all(
         }
     });
     try_join_all(calls).await.map(|_: Vec<()>| began.elapsed())
+}
+
+/// The action of a quest that an event runs.
+pub(super) fn action_on(definition: Option<&QuestDefinition>, (quest, event): (&str, &str)) -> anyhow::Result<String> {
+    let is_action = |(_, on): &(&String, &Vec<String>)| on.iter().any(|on| on == event);
+    let action = definition.and_then(|quest| quest.actions.iter().find(is_action)).map(|(action, _)| action.clone());
+    action.with_context(|| format!("the quest {quest} has no action on {event}"))
 }
 
 /// One call of the load.

@@ -8,7 +8,7 @@ use std::{
 
 use serde_json::json;
 
-use super::{Built, build_folders, name_of};
+use super::{Built, build_folders};
 use crate::{
     cli::{Local, Outcome, client::Refused, language::Language, pairs, print::Printer},
     folders,
@@ -120,6 +120,6 @@ fn tell_failed(problem: &Problem, printer: &Printer) {
         let error = json!({ "code": code, "message": message, "hint": hint });
         return printer.json(&json!({ "ok": false, "folder": file, "error": error }));
     }
-    let name = if file.is_dir() { name_of(file) } else { file.display().to_string() };
+    let name = folders::name_of(file).filter(|_| file.is_dir()).unwrap_or_else(|| file.display().to_string());
     printer.error(code, &format!("{name}: {message}"), hint);
 }

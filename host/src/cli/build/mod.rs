@@ -68,7 +68,7 @@ pub(crate) fn build_folders(folders: Vec<PathBuf>, printer: &Printer) -> Built {
 
 /// Runs a folder's `build.sh`, which prints the module's path last.
 fn script(folder: &Path, printer: &Printer) -> anyhow::Result<PathBuf> {
-    printer.say_named("building", &name_of(folder));
+    printer.say_named("building", &folders::name_of(folder).unwrap_or_default());
     let mut command = Command::new("bash");
     command.current_dir(folder).arg("build.sh").env("PATH", tools::path()).stdin(Stdio::null());
     let output = command.output().context("cannot start bash")?;
@@ -91,10 +91,4 @@ fn ends(text: &str) -> String {
         lines.splice(LINES_SHOWN / 2..LINES_SHOWN / 2 + left_out, [note.as_str()]);
     }
     lines.join("\n")
-}
-
-/// A folder's name, for people; of this one too.
-pub(crate) fn name_of(folder: &Path) -> String {
-    let whole = folder.canonicalize().unwrap_or_else(|_| folder.to_owned());
-    whole.file_name().unwrap_or_default().to_string_lossy().into_owned()
 }
