@@ -1,6 +1,6 @@
 //! What the dispatcher and the service need of whoever runs quests. The wasm registry is it in a running host.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use quest_engine::{
     action::{Invocation, Ran},
@@ -15,6 +15,9 @@ pub trait Serving: Send + Sync + 'static {
 
     /// Runs one action to its end, on the caller's thread.
     fn invoke(&self, invocation: Invocation) -> Ran;
+
+    /// The same, unless it takes longer than that, although it may: then it is ended, and what was to be run is given back.
+    fn invoke_within(&self, invocation: Invocation, within: Duration) -> Result<Ran, Box<Invocation>>;
 }
 
 /// Runs quests.

@@ -4,6 +4,7 @@
 //!
 //! Must not know: how stores work inside, wasmtime, HTTP.
 
+mod aside;
 mod load;
 mod lookout;
 mod owner;
@@ -91,6 +92,8 @@ pub struct Pace {
     /// Of the time that passes, what those runs of an action may take that are slow or end at a limit, in percent: others wait for as long. 100:
     /// as much as they do.
     pub slow_share: u64,
+    /// After how long a run is taken out of its turn, in milliseconds, where `slow_share` is below 100: it is begun anew beside the turns.
+    pub aside_after_ms: u64,
     /// Pause before a failed store call is tried again, in milliseconds; doubles up to 20 times it.
     pub store_retry_ms: u64,
 }
@@ -110,6 +113,7 @@ impl Default for Pace {
             dead_max: 100_000,
             turns_parallel: 4,
             slow_share: 10,
+            aside_after_ms: 50,
             store_retry_ms: 50,
         }
     }
@@ -161,6 +165,8 @@ struct Shared {
     turns: Semaphore,
     /// What slow actions get of them.
     shares: share::Shares,
+    /// Runs that take long.
+    aside: aside::Aside,
     owned: Mutex<BTreeMap<PartitionId, crate::store::Token>>,
     /// What owners that lost their leases had in memory: always empty, but for a bug that the simulation plants.
     kept: Mutex<BTreeMap<PartitionId, Partition>>,
@@ -181,6 +187,7 @@ impl Dispatcher {
         let shared = Arc::new(Shared {
             turns: Semaphore::new(options.pace.turns_parallel.max(1)),
             shares: share::Shares::new(options.pace.slow_share, options.pace.turns_parallel),
+            aside: aside::Aside::new(options.pace.turns_parallel),
             store,
             quests,
             options,

@@ -176,6 +176,9 @@ impl<'a> Owner<'a> {
         let catalog = Arc::clone(serving.catalog());
         let broadcast = load::broadcast_chunk(shared, self.number, self.state(), &catalog).await?;
         let survey = load::survey_chunk(shared, self.number, self.state(), &catalog).await?;
+        for context in shared.aside.ended(self.number) {
+            self.state().resume(&context);
+        }
         let agenda = self.state().agenda(horizon, pace.turn_due_max);
         let chores = self.broom.look(shared, self.number, taken.now).await?;
         let parts = (broadcast, survey);
@@ -191,7 +194,7 @@ impl<'a> Owner<'a> {
             return Ok(Turned::End(end));
         }
         let Some(partition) = self.partition.take() else { return Ok(Turned::End(End::Lost)) };
-        let (partition, batch) = turns::run(shared, partition, turn, chores, serving).await?;
+        let (partition, batch) = turns::run(shared, self.number, partition, turn, chores, serving).await?;
         self.partition = Some(partition);
         if count == 0 && batch.changes_nothing() {
             // Due by the partition's clock, not yet by the store's.

@@ -1,7 +1,7 @@
 //! An action whose runs are slow, or end at a limit, gets a share of this host's time for them and no more: a run holds its partition up for as
 //! long as it takes, and others wait in it.
 //!
-//! Such a run is charged to its action, and the debt is paid off with time. Past a credit the action is not run but fails as transient, so
+//! (One that takes long does not hold its partition up either: see [`super::aside`].) Such a run is charged to its action, and the debt is paid off with time. Past a credit the action is not run but fails as transient, so
 //! that its events come back later, and end as dead letters if it goes on. Runs that are quick and do what they should are
 //! charged nothing, however many there are; nor are other actions of the quest, or other quests.
 //!
@@ -9,6 +9,7 @@
 
 use std::{
     collections::HashMap,
+    convert::Infallible,
     time::{Duration, Instant},
 };
 
@@ -20,6 +21,10 @@ const SLOW: Duration = Duration::from_millis(100);
 /// What an action may owe, and all that owe something together, before runs are put off.
 const CREDIT: Duration = Duration::from_millis(200);
 const CREDIT_OF_ALL: Duration = Duration::from_millis(500);
+/// A run is slow for those that wait behind it when it took longer.
+const QUICK: Duration = Duration::from_millis(10);
+/// After how many such runs an action's next is set aside from its beginning: one may be slow because its code was never run before.
+const STRIKES: u8 = 2;
 /// Of a failure's text, what is kept.
 const REASON_BYTES_MAX: usize = 512;
 
@@ -35,6 +40,8 @@ pub(super) struct Shares {
 #[derive(Default)]
 struct State {
     debts: HashMap<String, Debt>,
+    /// Of actions whose runs were slow lately: by how many more than quick ones. Each has one at the least.
+    slow: HashMap<String, u8>,
     /// What runs now, a few turns' worth.
     running: Vec<Running>,
     tickets: u64,
@@ -69,33 +76,94 @@ impl Shares {
         Self { percent, slow_max: (turns / 2).max(1), state: Mutex::default() }
     }
 
-    /// Runs an action, unless it has had its share. `cpu` is the thread's time when its turn began.
-    pub(super) fn run(&self, action: &str, cpu: Duration, run: impl FnOnce() -> Ran) -> Ran {
-        if self.percent >= 100 {
-            return run();
-        }
+    /// Whether they are kept at all.
+    pub(super) fn are_kept(&self) -> bool {
+        self.percent < 100
+    }
+
+    /// Whether an action's runs were slow lately, so that the next is not to hold others up.
+    pub(super) fn is_slow(&self, action: &str) -> bool {
+        let state = self.state.lock();
+        !state.slow.is_empty() && state.slow.get(action).is_some_and(|strikes| *strikes >= STRIKES)
+    }
+
+    /// Whether a run may begin, as far as is known now.
+    pub(super) fn admits(&self, action: &str) -> Result<(), Ran> {
+        self.state.lock().admits(action, Instant::now(), self).map_err(refused)
+    }
+
+    /// Runs an action, unless it has had its share.
+    pub(super) fn run(&self, action: &str, meter: &mut Meter, run: impl FnOnce() -> Ran) -> Ran {
+        let Ok(ran) = self.run_within::<Infallible>(action, meter, || Ok(run()));
+        ran
+    }
+
+    /// The same for a run that may be cut short, and is then not charged for it.
+    pub(super) fn run_within<Cut>(
+        &self,
+        action: &str,
+        meter: &mut Meter,
+        run: impl FnOnce() -> Result<Ran, Cut>,
+    ) -> Result<Ran, Cut> {
         let began = Instant::now();
+        meter.read_again(began);
         let ticket = match self.state.lock().begin(action, began, self) {
             Ok(ticket) => ticket,
-            Err(message) => {
-                let failure = Failure { kind: FailureKind::Transient, code: "over-its-share".to_owned(), message };
-                return Ran { result: Err(failure), logs: Vec::new() };
-            }
+            Err(message) => return Ok(refused(message)),
         };
-        let mut ticket = Ticket { of: self, number: ticket, charge: None };
-        let ran = run();
+        let mut ticket = Ticket { of: self, number: ticket, is_slow: false, charge: None };
+        let came = run();
         let took = began.elapsed();
-        let reason = match &ran.result {
-            // Not what an action says of its own work: what the sandbox had to end.
-            Err(failure) if ["timeout", "limit", "trap"].contains(&failure.code.as_str()) => {
-                Some(failure.message.clone())
-            }
-            _ if took > SLOW => Some(format!("a run took {} ms", took.as_millis())),
-            _ => None,
-        };
+        if took < QUICK {
+            ticket.charge = came.as_ref().ok().and_then(ended_by_the_sandbox).map(|reason| (took, reason));
+            return came;
+        }
         // A thread that did not get to run, in a process that was stopped or on a busy machine, took nothing.
-        ticket.charge = reason.map(|reason| (took.min(thread_time().saturating_sub(cpu)), reason));
-        ran
+        let took = took.min(meter.since());
+        ticket.is_slow = came.is_err() || took >= QUICK;
+        let reason = came.as_ref().ok().and_then(|ran| match ended_by_the_sandbox(ran) {
+            None if took > SLOW => Some(format!("a run took {} ms", took.as_millis())),
+            reason => reason,
+        });
+        ticket.charge = reason.map(|reason| (took, reason));
+        came
+    }
+}
+
+/// Why the sandbox had to end a run, if it had to: not what an action says of its own work.
+fn ended_by_the_sandbox(ran: &Ran) -> Option<String> {
+    let failure = ran.result.as_ref().err()?;
+    ["timeout", "limit", "trap"].contains(&failure.code.as_str()).then(|| failure.message.clone())
+}
+
+/// What comes of a run that has to wait for its share.
+fn refused(message: String) -> Ran {
+    let failure = Failure { kind: FailureKind::Transient, code: "over-its-share".to_owned(), message };
+    Ran { result: Err(failure), logs: Vec::new() }
+}
+
+/// What this thread has used of a processor, read now and then: asking for it costs more than many a run.
+pub(super) struct Meter {
+    used: Duration,
+    at: Instant,
+}
+
+/// How old what was read may be.
+const READ_AGAIN: Duration = Duration::from_millis(2);
+
+impl Meter {
+    pub(super) fn start() -> Self {
+        Self { used: thread_time(), at: Instant::now() }
+    }
+
+    fn read_again(&mut self, now: Instant) {
+        if now.saturating_duration_since(self.at) > READ_AGAIN {
+            *self = Self { used: thread_time(), at: now };
+        }
+    }
+
+    fn since(&self) -> Duration {
+        thread_time().saturating_sub(self.used)
     }
 }
 
@@ -103,17 +171,25 @@ impl Shares {
 struct Ticket<'a> {
     of: &'a Shares,
     number: u64,
+    is_slow: bool,
     charge: Option<(Duration, String)>,
 }
 
 impl Drop for Ticket<'_> {
     fn drop(&mut self) {
-        self.of.state.lock().end(self.number, self.charge.take(), self.of.percent);
+        self.of.state.lock().end(self.number, self.is_slow, self.charge.take(), self.of.percent);
     }
 }
 
 impl State {
     fn begin(&mut self, action: &str, now: Instant, shares: &Shares) -> Result<u64, String> {
+        self.admits(action, now, shares)?;
+        self.tickets += 1;
+        self.running.push(Running { ticket: self.tickets, action: action.to_owned(), began: now });
+        Ok(self.tickets)
+    }
+
+    fn admits(&mut self, action: &str, now: Instant, shares: &Shares) -> Result<(), String> {
         let is_slow = |running: &&Running| now.saturating_duration_since(running.began) > SLOW;
         let slow = self.running.iter().filter(is_slow).count();
         if self.running.iter().filter(is_slow).any(|running| running.action == action) {
@@ -135,14 +211,23 @@ impl State {
                 ));
             }
         }
-        self.tickets += 1;
-        self.running.push(Running { ticket: self.tickets, action: action.to_owned(), began: now });
-        Ok(self.tickets)
+        Ok(())
     }
 
-    fn end(&mut self, ticket: u64, charge: Option<(Duration, String)>, percent: u64) {
+    fn end(&mut self, ticket: u64, is_slow: bool, charge: Option<(Duration, String)>, percent: u64) {
         let Some(at) = self.running.iter().position(|running| running.ticket == ticket) else { return };
         let Running { action, .. } = self.running.swap_remove(at);
+        if is_slow {
+            let strikes = self.slow.entry(action.clone()).or_default();
+            *strikes = (*strikes + 1).min(STRIKES + 1);
+        } else if !self.slow.is_empty()
+            && let Some(strikes) = self.slow.get_mut(&action)
+        {
+            *strikes -= 1;
+            if *strikes == 0 {
+                self.slow.remove(&action);
+            }
+        }
         let Some((charged, mut reason)) = charge else { return };
         let now = Instant::now();
         reason.truncate(reason.floor_char_boundary(REASON_BYTES_MAX));
@@ -171,14 +256,14 @@ fn later(shares: &Shares) -> String {
 
 /// What this thread has used of a processor.
 #[cfg(unix)]
-pub(super) fn thread_time() -> Duration {
+fn thread_time() -> Duration {
     let time = rustix::time::clock_gettime(rustix::time::ClockId::ThreadCPUTime);
     Duration::new(u64::try_from(time.tv_sec).unwrap_or(0), u32::try_from(time.tv_nsec).unwrap_or(0))
 }
 
 /// Not known here: what a run is charged is what it took by the clock.
 #[cfg(not(unix))]
-pub(super) fn thread_time() -> Duration {
+fn thread_time() -> Duration {
     static START: std::sync::OnceLock<Instant> = std::sync::OnceLock::new();
     START.get_or_init(Instant::now).elapsed()
 }
@@ -196,7 +281,7 @@ mod tests {
         let shares = Shares::new(10, 4);
         let mut state = State::default();
         let ticket = state.begin("slow", Instant::now(), &shares).expect("nothing is owed");
-        state.end(ticket, Some((ms(charged), "why".to_owned())), 10);
+        state.end(ticket, false, Some((ms(charged), "why".to_owned())), 10);
         let at = state.debts["slow"].at;
         (state, shares, at)
     }
@@ -219,7 +304,7 @@ mod tests {
         assert!(state.begin("slow", at, &shares).is_ok());
         for action in ["a", "b", "c"] {
             let ticket = state.begin(action, at, &shares).expect("it owes nothing");
-            state.end(ticket, Some((ms(150), "why".to_owned())), 10);
+            state.end(ticket, false, Some((ms(150), "why".to_owned())), 10);
         }
         assert!(state.begin("slow", at, &shares).is_err());
         assert!(state.begin("quick", at, &shares).is_ok());
@@ -233,7 +318,7 @@ mod tests {
         assert!(state.begin("slow", now + SLOW, &shares).is_ok(), "not yet");
         assert!(state.begin("slow", now + SLOW + ms(1), &shares).is_err());
         assert!(state.begin("quick", now + SLOW + ms(1), &shares).is_ok());
-        state.end(ticket, None, 10);
+        state.end(ticket, false, None, 10);
         assert!(state.begin("slow", now + SLOW, &shares).is_ok());
     }
 
@@ -241,10 +326,32 @@ mod tests {
     fn quick_runs_are_charged_nothing_and_what_the_sandbox_ended_is() {
         let shares = Shares::new(10, 4);
         let ok = || Ran { result: Ok(quest_engine::action::Changes::default()), logs: Vec::new() };
-        assert!(shares.run("q", thread_time(), ok).result.is_ok());
+        assert!(shares.run("q", &mut Meter::start(), ok).result.is_ok());
         assert!(shares.state.lock().debts.is_empty() && shares.state.lock().running.is_empty());
         let trap = || Ran { result: Err(Failure::trap("aborted".to_owned())), logs: Vec::new() };
-        assert!(shares.run("q", thread_time(), trap).result.is_err());
+        assert!(shares.run("q", &mut Meter::start(), trap).result.is_err());
         assert_eq!(shares.state.lock().debts["q"].reason, "aborted");
+    }
+
+    #[test]
+    fn an_action_that_was_slow_twice_is_slow_until_its_runs_are_quick_again() {
+        let shares = Shares::new(10, 4);
+        let ends = |is_slow| {
+            let mut state = shares.state.lock();
+            let ticket = state.begin("a", Instant::now(), &shares).expect("nothing is owed");
+            state.end(ticket, is_slow, None, 10);
+        };
+        ends(true);
+        assert!(!shares.is_slow("a"), "once may be by chance");
+        ends(true);
+        ends(true);
+        ends(true);
+        assert!(shares.is_slow("a") && !shares.is_slow("b"));
+        ends(false);
+        assert!(shares.is_slow("a"));
+        ends(false);
+        assert!(!shares.is_slow("a"));
+        ends(false);
+        assert!(shares.state.lock().slow.is_empty(), "what is quick is forgotten");
     }
 }

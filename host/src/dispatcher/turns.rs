@@ -4,16 +4,17 @@ use std::{sync::Arc, time::Instant};
 
 use quest_engine::partition::{Batch, Partition, Turn};
 
-use super::{Shared, share, tidy::Chores};
+use super::{Shared, aside, share, tidy::Chores};
 use crate::{
     quests::Serving,
-    store::{Error, Result},
+    store::{Error, PartitionId, Result},
 };
 
 /// Runs a turn and gives the partition back with what the turn came to. A turn ends early when its time is used up:
 /// what it leaves is in the batch, as backlog.
 pub(super) async fn run(
     shared: &Arc<Shared>,
+    number: PartitionId,
     mut partition: Partition,
     turn: Turn,
     chores: Chores,
@@ -23,21 +24,23 @@ pub(super) async fn run(
     let budget = std::time::Duration::from_millis(shared.options.pace.turn_ms_max);
     let all = Arc::clone(shared);
     let work = move || {
-        let (began, cpu) = (Instant::now(), share::thread_time());
+        let (began, mut meter) = (Instant::now(), share::Meter::start());
         let mut actions = 0u64;
         partition.begin(turn);
         partition.expire_outcomes(chores.outcomes);
         partition.drop_oldest_dead(&chores.dead);
         while let Some(invocation) = partition.next() {
-            // In a simulation time is not this machine's.
-            let ran = if all.options.runs_in_place {
-                serving.invoke(invocation)
-            } else {
-                let action = share::selector(&invocation);
-                all.shares.run(&action, cpu, || serving.invoke(invocation))
+            let came = match all.options.runs_in_place {
+                true => aside::in_place(&all, number, &*serving, invocation),
+                false => aside::run(&all, number, &serving, invocation, &mut meter),
             };
-            partition.complete(ran);
-            actions += 1;
+            match came {
+                aside::Came::Ran(ran) => {
+                    partition.complete(ran);
+                    actions += 1;
+                }
+                aside::Came::Aside => partition.set_aside(),
+            }
             if began.elapsed() > budget && partition.is_between_runs() {
                 break;
             }

@@ -20,6 +20,7 @@ const OWN: &[(&str, RangeInclusive<i64>)] = &[
     ("pace.store_retry_ms", 1..=60_000),
     ("pace.turns_parallel", 1..=1024),
     ("pace.slow_share", 1..=100),
+    ("pace.aside_after_ms", 5..=60_000),
     ("engine.hops_max", 1..=65_535),
     ("engine.attempts_max", 1..=1_000_000),
     ("engine.unserved_wait_ms", 10..=MS_MAX),

@@ -35,6 +35,8 @@ pub(super) enum Phase {
 /// The data of a store: one run.
 pub(super) struct Run {
     pub(super) phase: Phase,
+    /// What runs once the phase of definitions is over.
+    pub(super) next: Option<Box<Recorder>>,
     /// Lines written while `define` ran.
     pub(super) define_log: Vec<String>,
     pub(super) limiter: super::limits::Limiter,
@@ -90,6 +92,21 @@ impl Run {
         self.phase = Phase::Running(recorder);
         self.limiter.refused = None;
         self.told = Told::default();
+    }
+
+    /// From here on the action runs.
+    pub(super) fn begin(&mut self) {
+        if let Some(recorder) = self.next.take() {
+            self.phase = Phase::Running(recorder);
+        }
+    }
+
+    /// Ends the run, wherever it has come to.
+    pub(super) fn take_recorder(&mut self) -> Option<Box<Recorder>> {
+        match std::mem::replace(&mut self.phase, Phase::Defining(Definer::default())) {
+            Phase::Running(recorder) => Some(recorder),
+            Phase::Defining(_) => self.next.take(),
+        }
     }
 
     /// What a `define` that returned has said.

@@ -24,10 +24,7 @@ pub(super) fn of_run(
         return Failure { kind: FailureKind::Transient, code: "busy".to_owned(), message };
     }
     match error.downcast_ref::<Trap>() {
-        Some(Trap::Interrupt) => {
-            let wall_ms = limits.action_ms_max;
-            return Failure::timeout(format!("it ran longer than {wall_ms} ms (limit action_ms_max)"));
-        }
+        Some(Trap::Interrupt) => return Failure::timeout(too_long(limits.action_ms_max)),
         Some(Trap::StackOverflow) => return limit(overflow(settings)),
         _ => {}
     }
@@ -53,6 +50,16 @@ pub(super) fn guarded<T>(run: impl FnOnce() -> T) -> Result<T, String> {
         tracing::error!(panic = text, "a bug of the host: please report it");
         text
     })
+}
+
+/// Whether it was ended for the time that it took.
+pub(super) fn is_too_long(error: &wasmtime::Error) -> bool {
+    matches!(error.downcast_ref::<Trap>(), Some(Trap::Interrupt))
+}
+
+/// The text for it.
+pub(super) fn too_long(wall_ms: u64) -> String {
+    format!("it ran longer than {wall_ms} ms (limit action_ms_max)")
 }
 
 /// Whether the pool had no instance left.

@@ -119,63 +119,89 @@ impl Runtime {
 
     /// Runs one action to its end, on this thread: in a fresh instance, or in one that was kept, where its quest asks for that.
     pub fn invoke(&self, module: &Arc<Module>, policy: &Policy, invocation: Invocation) -> Ran {
+        let wall_ms = policy.limits.action_ms_max;
+        self.invoke_within(module, policy, invocation, wall_ms).unwrap_or_else(|_| {
+            let result = Err(Failure::timeout(failure::too_long(wall_ms)));
+            Ran { result, logs: Vec::new() }
+        })
+    }
+
+    /// The same, unless it takes longer than that, which is less than it may: then it is ended, and what was to be run is given back.
+    pub fn invoke_within(
+        &self,
+        module: &Arc<Module>,
+        policy: &Policy,
+        mut invocation: Invocation,
+        wall_ms: u64,
+    ) -> Result<Ran, Box<Invocation>> {
         let place = kept::Place::of(policy, module, &invocation);
         if let Some(place) = &place
             && let Some(instance) = self.kept.take(place)
-            && let Some(ran) = self.invoke_kept(module, policy, invocation.clone(), place, instance)
         {
-            return ran;
+            match self.invoke_kept(module, policy, invocation, wall_ms, place, instance) {
+                InKept::Ran(ran) => return Ok(ran),
+                InKept::Longer(invocation) => return Err(invocation),
+                InKept::Failed(again) => invocation = again,
+            }
         }
         let (export, action) = (invocation.export, invocation.action.clone());
-        let recorder = recorder(module, policy, invocation);
         let (pre, replayed) = module.code.pre();
-        let (phase, replay) = match replayed {
-            Some(scripted) => (Phase::Defining(Definer::default()), Some((scripted, recorder))),
-            None => (Phase::Running(recorder), None),
-        };
-        let mut store = self.store(phase, &policy.limits);
+        let mut store = self.store(Phase::Defining(Definer::default()), &policy.limits);
+        store.data_mut().next = Some(recorder(module, policy, invocation));
+        set_deadline(&mut store, wall_ms.min(policy.limits.action_ms_max));
         let mut guest = None;
         let outcome = failure::guarded(|| {
+            if replayed.is_none() {
+                store.data_mut().begin();
+            }
             let instance = pre.instantiate(&mut store)?;
-            if let Some((scripted, recorder)) = replay
-                && let Err(error) = script::replay(scripted, &instance, &mut store, recorder)?
+            if let Some(scripted) = replayed
+                && let Err(error) = script::replay(scripted, &instance, &mut store)?
             {
                 return Ok(Err(error));
             }
             call(guest.insert(instance), &mut store, export, &action)
         });
+        if let Some(invocation) = cut_short(&outcome, wall_ms, policy, &mut store) {
+            return Err(invocation);
+        }
         let ran = self.end(module, policy, outcome, &mut store);
         if let (Some(place), Some(guest), true) = (place, guest, ran.result.is_ok()) {
             self.kept.put(place, kept::Instance { store, guest });
         }
-        ran
+        Ok(ran)
     }
 
     /// Runs one action in an instance that earlier ones ran in. It is only ever a way to be faster: what fails in it runs again in a fresh one
-    /// (none is given then), since what others left may be why. Not so what took too long: it is tried again anyway, later.
+    /// (what was to be run is given back then), since what others left may be why. Not so what took too long: it is tried again anyway, later.
     fn invoke_kept(
         &self,
         module: &Arc<Module>,
         policy: &Policy,
         invocation: Invocation,
+        wall_ms: u64,
         place: &kept::Place,
         mut instance: kept::Instance,
-    ) -> Option<Ran> {
+    ) -> InKept {
         let (export, action) = (invocation.export, invocation.action.clone());
+        let again = invocation.clone();
         let kept::Instance { store, guest } = &mut instance;
         store.data_mut().begin_again(recorder(module, policy, invocation));
-        set_deadline(store, policy.limits.action_ms_max);
+        set_deadline(store, wall_ms.min(policy.limits.action_ms_max));
         let outcome = failure::guarded(|| call(guest, store, export, &action));
+        if let Some(invocation) = cut_short(&outcome, wall_ms, policy, store) {
+            return InKept::Longer(invocation);
+        }
         let ran = self.end(module, policy, outcome, store);
         match &ran.result {
             Ok(_) => self.kept.put(place.clone(), instance),
             Err(failure) if failure.code == TIMEOUT && failure.kind == FailureKind::Transient => {}
             Err(failure) => {
                 tracing::debug!(quest = place.quest(), code = failure.code, "an action in a kept instance; run afresh");
-                return None;
+                return InKept::Failed(again);
             }
         }
-        Some(ran)
+        InKept::Ran(ran)
     }
 
     /// What came of a run.
@@ -183,12 +209,12 @@ impl Runtime {
         &self,
         module: &Module,
         policy: &Policy,
-        outcome: Result<wasmtime::Result<Result<(), border::GuestError>>, String>,
+        outcome: Outcome,
         store: &mut Store<Run>,
     ) -> Ran {
         let run = store.data_mut();
         run.take_printed(true);
-        let Phase::Running(recorder) = std::mem::replace(&mut run.phase, Phase::Defining(Definer::default())) else {
+        let Some(recorder) = run.take_recorder() else {
             return Ran { result: Err(failure::of_host("the run was lost")), logs: Vec::new() };
         };
         let (changes, logs) = recorder.finish();
@@ -216,6 +242,7 @@ impl Runtime {
         let limiter = limits::Limiter::new(&self.settings, limits);
         let run = Run {
             phase,
+            next: None,
             define_log: Vec::new(),
             limiter,
             wasi: None,
@@ -246,6 +273,28 @@ fn call(
     match export {
         Export::Init => guest.call_init(store),
         Export::Perform => guest.call_perform(store, action),
+    }
+}
+
+/// How a guest's call ended; an outer error is the host's panic.
+type Outcome = Result<wasmtime::Result<Result<(), border::GuestError>>, String>;
+
+/// What came of an action in a kept instance.
+enum InKept {
+    Ran(Ran),
+    /// It takes longer than it was given.
+    Longer(Box<Invocation>),
+    /// It is to be run afresh.
+    Failed(Invocation),
+}
+
+/// What was to be run, if it was ended for having taken longer than it was given, though it may take more.
+fn cut_short(outcome: &Outcome, wall_ms: u64, policy: &Policy, store: &mut Store<Run>) -> Option<Box<Invocation>> {
+    match outcome {
+        Ok(Err(error)) if wall_ms < policy.limits.action_ms_max && failure::is_too_long(error) => {
+            store.data_mut().take_recorder().map(|recorder| Box::new(recorder.into_invocation()))
+        }
+        _ => None,
     }
 }
 

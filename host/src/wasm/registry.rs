@@ -5,6 +5,7 @@ use std::{
     io::Read as _,
     path::{Path, PathBuf},
     sync::Arc,
+    time::Duration,
 };
 
 use parking_lot::{Mutex, RwLock};
@@ -14,7 +15,7 @@ use quest_engine::{
 };
 use serde::Serialize;
 
-use super::{LoadError, Module, Policies, Runtime};
+use super::{LoadError, Module, Policies, Policy, Runtime};
 use crate::quests::{Quests, Serving};
 
 /// A module file that is not served, and why.
@@ -295,6 +296,16 @@ impl Snapshot {
         Ok(())
     }
 
+    /// What an action runs in; or what comes of it where that is gone.
+    fn code_of(&self, invocation: &Invocation) -> Result<(&Arc<Module>, &Policy), Ran> {
+        let served = self.by_quest.get(&invocation.quest);
+        served.map(|served| (&served.module, served.policies.of(&invocation.quest))).ok_or_else(|| {
+            let message = format!("no module serves the quest {:?} now", invocation.quest);
+            let code = "quest-not-served".to_owned();
+            Ran { result: Err(Failure { kind: FailureKind::Transient, code, message }), logs: Vec::new() }
+        })
+    }
+
     fn new(runtime: &Arc<Runtime>, modules: BTreeMap<PathBuf, Served>) -> Self {
         let quests = modules.values().flat_map(|served| served.module.quests.iter().map(move |quest| (quest, served)));
         let by_quest = quests.clone().map(|(quest, served)| (quest.name.clone(), served.clone())).collect();
@@ -309,16 +320,16 @@ impl Serving for Snapshot {
     }
 
     fn invoke(&self, invocation: Invocation) -> Ran {
-        match self.by_quest.get(&invocation.quest) {
-            Some(Served { module, policies, .. }) => {
-                let policy = policies.of(&invocation.quest);
-                self.runtime.invoke(module, policy, invocation)
-            }
-            None => {
-                let message = format!("no module serves the quest {:?} now", invocation.quest);
-                let code = "quest-not-served".to_owned();
-                Ran { result: Err(Failure { kind: FailureKind::Transient, code, message }), logs: Vec::new() }
-            }
+        match self.code_of(&invocation) {
+            Ok((module, policy)) => self.runtime.invoke(module, policy, invocation),
+            Err(gone) => gone,
+        }
+    }
+
+    fn invoke_within(&self, invocation: Invocation, within: Duration) -> Result<Ran, Box<Invocation>> {
+        match self.code_of(&invocation) {
+            Ok((module, policy)) => self.runtime.invoke_within(module, policy, invocation, within.as_millis() as u64),
+            Err(gone) => Ok(gone),
         }
     }
 }

@@ -109,12 +109,19 @@ class Quest:
         for called, method in cls._methods.items():
             if inspect.iscoroutinefunction(method):
                 raise TypeError(f"{called} of quest {cls._name} is `async`: an action does what it does before it returns, so write it without")
+        # A method may leave the payload out. Looked up here: it takes as long as all the rest of a short action.
+        cls._taking = {called for called, method in cls._methods.items() if _takes_payload(method)}
         classes.append(cls)
 
     def __setattr__(self, name, value):
         if not name.startswith("_") and name not in self._variables:
             raise AttributeError(f"quest {self._name} declares no variable {name}: write `{name}: {type(value).__name__} = …` in its class, or begin the name with _ if it is for this action only")
         super().__setattr__(name, value)
+
+
+def _takes_payload(method):
+    given = list(inspect.signature(method).parameters.values())[1:]
+    return any(each.kind != each.KEYWORD_ONLY for each in given)
 
 
 def _annotated(cls):
@@ -160,10 +167,8 @@ def run(cls, called, payload):
         raise Failure("unknown-action", f"quest {cls._name} has no action {called}")
     instance = cls()
     stored = _loaded(instance)
-    # A method may leave the payload out.
-    takes = [each for each in list(inspect.signature(method).parameters.values())[1:] if each.kind != each.KEYWORD_ONLY]
-    answer = method(instance, *([payload()] if takes else []))
-    if inspect.isawaitable(answer):
+    answer = method(instance, *([payload()] if called in cls._taking else []))
+    if answer is not None and inspect.isawaitable(answer):
         raise TypeError(f"{called} of quest {cls._name} gives something to await: an action does what it does before it returns")
     if called not in cls._queries and called != "dealloc":
         _store(instance, stored)

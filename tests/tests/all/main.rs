@@ -4,6 +4,7 @@
 
 mod api_description;
 mod api_streams;
+mod aside;
 mod bench;
 mod broken_input;
 mod cluster;

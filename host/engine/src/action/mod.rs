@@ -101,6 +101,44 @@ impl Invocation {
     pub fn is_read_only(&self) -> bool {
         self.cause == Cause::Query
     }
+
+    /// Whether what came of the other is what would come of this: they differ in when they began at most.
+    pub fn is_same_as(&self, other: &Self) -> bool {
+        let Self {
+            export,
+            quest,
+            action,
+            context,
+            instance,
+            event_name,
+            event_id,
+            cause,
+            accepted_at,
+            processed_at: _,
+            attempt,
+            hops,
+            payload,
+            variables,
+            timers,
+            patterns,
+            zone,
+            missed,
+            active,
+            config,
+        } = self;
+        let names = [quest, action, context, instance, event_name, event_id];
+        let of_pattern = |(name, seen): (&String, &PatternSeen)| (name.clone(), Arc::clone(&seen.record));
+        names == [&other.quest, &other.action, &other.context, &other.instance, &other.event_name, &other.event_id]
+            && (*export, *cause, *accepted_at) == (other.export, other.cause, other.accepted_at)
+            && (*attempt, *hops, *missed) == (other.attempt, other.hops, other.missed)
+            && *payload == other.payload
+            && *variables == other.variables
+            && *timers == other.timers
+            && patterns.iter().map(of_pattern).eq(other.patterns.iter().map(of_pattern))
+            && zone.name() == other.zone.name()
+            && *active == other.active
+            && *config == other.config
+    }
 }
 
 /// A host function's refusal, as a quest sees it.

@@ -75,6 +75,11 @@ impl Recorder {
         &self.invocation
     }
 
+    /// Ends the run as if it had never been, to be begun anew.
+    pub fn into_invocation(self) -> Invocation {
+        self.invocation
+    }
+
     /// Ends the run: its changes, and what it logged.
     pub fn finish(mut self) -> (Changes, Vec<LogLine>) {
         if self.logs_dropped > 0 {

@@ -94,6 +94,8 @@ pub struct Partition {
     /// Where the rotation over the backlogs stands.
     rotation: String,
     wakes: Wakes,
+    /// Contexts that wait for a run set aside.
+    aside: BTreeSet<String>,
     turns: u64,
     progress: Option<Progress>,
     /// Counts places among entries of one stamp; in memory only.
@@ -133,6 +135,7 @@ impl Partition {
             quests: start.quests.into_iter().collect(),
             rotation: String::new(),
             wakes: if start.is_new { Wakes::default() } else { Wakes::unread() },
+            aside: BTreeSet::new(),
             turns: 0,
             progress: None,
             placed: 0,
@@ -163,15 +166,16 @@ impl Partition {
 
     /// When the next timer or retry is due, as far as is known.
     pub fn next_wake(&self) -> Option<Millis> {
-        self.wakes.next()
+        self.wakes.next(&self.aside)
     }
 
     /// The contexts that a turn should take up besides those of its entries: due ones, and some with a backlog.
     pub fn agenda(&mut self, horizon: Millis, due_max: usize) -> Vec<String> {
-        let mut names = self.wakes.due(horizon, due_max);
+        let mut names = self.wakes.due(horizon, due_max, &self.aside);
         let max = self.limits.backlogs_turn_max;
         let (done, ahead): (Vec<_>, Vec<_>) = self.backlogs.iter().partition(|name| **name <= self.rotation);
-        let picked: Vec<String> = ahead.into_iter().chain(done).take(max).cloned().collect();
+        let waits = |name: &&String| self.aside.contains(*name);
+        let picked: Vec<String> = ahead.into_iter().chain(done).filter(|name| !waits(name)).take(max).cloned().collect();
         if let Some(last) = picked.last() {
             self.rotation.clone_from(last);
         }

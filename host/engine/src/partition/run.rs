@@ -43,6 +43,9 @@ impl Partition {
         if let Some(following) = self.progress.as_mut()?.running.as_mut().and_then(|running| running.following.take()) {
             return Some(following);
         }
+        if self.aside.contains(name) {
+            return None;
+        }
         let (now, horizon) = self.progress.as_ref().map(|progress| (progress.now, progress.horizon))?;
         if context.met != self.catalogs {
             self.meet(context, now);
@@ -99,6 +102,23 @@ impl Partition {
             Err(failure) => self.fail(&mut context, running, failure),
         }
         self.contexts.insert(name, context);
+    }
+
+    /// The run that [`Partition::next`] gave goes on beside the turns, since it takes long. Its delivery stays first of its context's backlog,
+    /// and nothing of this context is given out until [`Partition::resume`]: then the same delivery is, to be completed with what came of the
+    /// run, or to be run anew by an owner that does not know of it. It is no failed try, and no order changes by it.
+    pub fn set_aside(&mut self) {
+        let Some(running) = self.progress.as_mut().and_then(|progress| progress.running.take()) else { return };
+        let (name, waiting) = running.into_waiting();
+        if let Some(context) = self.contexts.get_mut(&name) {
+            context.routed.push_front(waiting);
+            self.aside.insert(name);
+        }
+    }
+
+    /// A context's run that was set aside is at its end.
+    pub fn resume(&mut self, name: &str) {
+        self.aside.remove(name);
     }
 
     /// What was held until now runs again, in its place by stamp.

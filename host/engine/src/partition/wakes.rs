@@ -61,14 +61,15 @@ impl Wakes {
         }
     }
 
-    /// The earliest due time known.
-    pub(super) fn next(&self) -> Option<Millis> {
-        self.by_time.first().map(|(at, _)| *at)
+    /// The earliest due time known, of other contexts than those.
+    pub(super) fn next(&self, without: &BTreeSet<String>) -> Option<Millis> {
+        self.by_time.iter().find(|(_, context)| !without.contains(context)).map(|(at, _)| *at)
     }
 
-    /// The contexts due before `horizon`, earliest first.
-    pub(super) fn due(&self, horizon: Millis, max: usize) -> Vec<String> {
-        self.by_time.iter().take_while(|(at, _)| *at < horizon).take(max).map(|(_, context)| context.clone()).collect()
+    /// The contexts due before `horizon`, earliest first, without those.
+    pub(super) fn due(&self, horizon: Millis, max: usize, without: &BTreeSet<String>) -> Vec<String> {
+        let due = self.by_time.iter().take_while(|(at, _)| *at < horizon).map(|(_, context)| context);
+        due.filter(|context| !without.contains(*context)).take(max).cloned().collect()
     }
 }
 
@@ -80,22 +81,26 @@ mod tests {
         items.iter().map(|(context, at)| ((*context).to_owned(), *at)).collect()
     }
 
+    fn none() -> BTreeSet<String> {
+        BTreeSet::new()
+    }
+
     #[test]
     fn window_ends_before_what_was_cut_off() {
         let mut wakes = Wakes::unread();
         assert!(wakes.is_used_up());
         wakes.refill(pairs(&[("a", 1), ("b", 2), ("c", 2)]), 3);
-        assert_eq!(wakes.due(10, 10), ["a"]);
+        assert_eq!(wakes.due(10, 10, &none()), ["a"]);
         wakes.set("d", Some(2), 3);
-        assert_eq!(wakes.due(10, 10), ["a"], "behind the end: in the store only");
+        assert_eq!(wakes.due(10, 10, &none()), ["a"], "behind the end: in the store only");
         wakes.set("a", None, 3);
         assert!(wakes.is_used_up());
         wakes.refill(pairs(&[("b", 2), ("c", 2), ("d", 2)]), 3);
-        assert_eq!(wakes.due(10, 10), ["b", "c", "d"], "one single time is kept whole");
+        assert_eq!(wakes.due(10, 10, &none()), ["b", "c", "d"], "one single time is kept whole");
         wakes.refill(pairs(&[("d", 2)]), 3);
         wakes.set("d", None, 3);
         assert!(!wakes.is_used_up(), "everything was read");
-        assert_eq!(wakes.next(), None);
+        assert_eq!(wakes.next(&none()), None);
     }
 
     #[test]
@@ -104,7 +109,7 @@ mod tests {
         for n in 0..100u64 {
             wakes.set(&format!("c{n}"), Some(100 - n), 4);
         }
-        assert_eq!(wakes.next(), Some(1));
-        assert!(wakes.due(1000, 1000).len() <= 8);
+        assert_eq!(wakes.next(&none()), Some(1));
+        assert!(wakes.due(1000, 1000, &none()).len() <= 8);
     }
 }

@@ -5,6 +5,7 @@
 
 mod world;
 
+mod aside;
 mod cut;
 mod failure;
 mod order;

@@ -38,6 +38,9 @@ pub struct World {
     ids: u64,
     /// Whether the store's inbox stands at the bound for entries from within.
     pub inbox_full: bool,
+    /// The action whose runs are set aside, and whether one owner takes all turns: a new one knows of none.
+    pub slow: Option<&'static str>,
+    pub one_owner: bool,
     /// `quest.action@stamp` of every run, in order, with its attempt when it is not the first.
     pub runs: Vec<String>,
     pub dead: Vec<DeadLetter>,
@@ -103,6 +106,8 @@ impl World {
             now: 1_000,
             ids: 0,
             inbox_full: false,
+            slow: None,
+            one_owner: false,
             runs: Vec::new(),
             dead: Vec::new(),
             ignored: Vec::new(),
@@ -212,6 +217,10 @@ impl World {
             let again = if invocation.attempt > 1 { format!("#{}", invocation.attempt) } else { String::new() };
             let (quest, action, at) = (&invocation.quest, &invocation.action, invocation.accepted_at);
             self.runs.push(format!("{quest}.{action}@{at}{again}"));
+            if self.slow == Some(action) {
+                self.partition.set_aside();
+                continue;
+            }
             let result = self.behaviours[quest](&invocation);
             self.partition.complete(Ran { result, logs: Vec::new() });
         }
@@ -246,9 +255,21 @@ impl World {
         self.batches.push(batch);
     }
 
+    /// The runs that were set aside are at their end.
+    pub fn resume(&mut self, context: &str) -> &mut Self {
+        self.slow = None;
+        self.partition.resume(context);
+        self
+    }
+
+    /// When the partition would wake up by itself.
+    pub fn next_wake(&self) -> Option<Millis> {
+        self.partition.next_wake()
+    }
+
     /// A new owner: everything is read back from what was written.
     fn reload(&mut self) {
-        if self.partition.has_unsaved() {
+        if self.one_owner || self.partition.has_unsaved() {
             return self.refill();
         }
         let cursors = self.stored.hashes.get(keys::CURSORS).cloned().unwrap_or_default();

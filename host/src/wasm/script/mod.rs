@@ -19,7 +19,7 @@ use std::{
     time::Instant,
 };
 
-use quest_engine::{action::Recorder, model::QuestDefinition};
+use quest_engine::model::QuestDefinition;
 use serde::Serialize;
 
 pub(super) use interpreter::{Interpreter, Interpreters, link};
@@ -30,7 +30,7 @@ pub(crate) use typescript::serve_or_isolate;
 
 use super::{
     LoadError, Module, Runtime,
-    border::{GuestError, Phase, QuestPre, Run},
+    border::{GuestError, QuestPre, Run},
     failure,
     module::Code,
 };
@@ -213,14 +213,13 @@ pub(super) fn replay(
     scripted: &Scripted,
     instance: &super::border::Quest,
     store: &mut wasmtime::Store<Run>,
-    recorder: Box<Recorder>,
 ) -> wasmtime::Result<Result<(), GuestError>> {
     store.data_mut().script = Some(Arc::clone(&scripted.script));
     let loaded = instance.quest_host_guest().call_define(&mut *store)?;
     let run = store.data_mut();
     run.define_log.clear();
     run.told = Told::default();
-    run.phase = Phase::Running(recorder);
+    run.begin();
     Ok(loaded)
 }
 

@@ -3,7 +3,11 @@
 
 use std::{
     collections::BTreeMap,
-    sync::{Arc, atomic::Ordering},
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Duration,
 };
 
 use quest_engine::{
@@ -36,6 +40,8 @@ type Wrong = String;
 
 pub struct Probe {
     world: Arc<World>,
+    /// How many runs were asked for.
+    asked: AtomicU64,
     catalog: Arc<Catalog>,
 }
 
@@ -58,7 +64,8 @@ impl Probe {
             patterns,
             ..QuestDefinition::default()
         };
-        Arc::new(Self { world: Arc::clone(world), catalog: Arc::new(Catalog::new([quest])) })
+        let catalog = Arc::new(Catalog::new([quest]));
+        Arc::new(Self { world: Arc::clone(world), asked: AtomicU64::new(0), catalog })
     }
 
     fn run(&self, run: &Invocation) -> Result<Changes, Failure> {
@@ -250,5 +257,13 @@ impl Serving for Probe {
 
     fn invoke(&self, invocation: Invocation) -> Ran {
         Ran { result: self.run(&invocation), logs: Vec::new() }
+    }
+
+    /// Now and then it takes long, and its delivery is set aside.
+    fn invoke_within(&self, invocation: Invocation, _: Duration) -> Result<Ran, Box<Invocation>> {
+        let asked = self.asked.fetch_add(1, Ordering::SeqCst).to_string();
+        let roll = Seed::of(&[&invocation.event_id, &asked]).next_u64();
+        let takes_long = self.world.goes_wrong.load(Ordering::SeqCst) && roll.is_multiple_of(8);
+        if takes_long { Err(Box::new(invocation)) } else { Ok(self.invoke(invocation)) }
     }
 }
