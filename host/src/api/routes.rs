@@ -101,6 +101,7 @@ fn counters(api: &Api) -> Value {
         "commits": count(&counters.commits),
         "entries": count(&counters.entries),
         "actions": count(&counters.actions),
+        "aside": count(&counters.aside),
         "losses": count(&counters.losses),
         "regressions": count(&counters.regressions),
         "unreadable": count(&counters.unreadable),

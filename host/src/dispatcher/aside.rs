@@ -105,7 +105,10 @@ pub(super) fn run(
         }
     };
     match add(shared, partition, serving, *invocation) {
-        Ok(()) => Came::Aside,
+        Ok(()) => {
+            Shared::count(&shared.counters.aside, 1);
+            Came::Aside
+        }
         Err(invocation) => Came::Ran(shares.run(&action, meter, || serving.invoke(*invocation))),
     }
 }

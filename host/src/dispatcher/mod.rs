@@ -128,6 +128,8 @@ pub struct Counters {
     pub entries: AtomicU64,
     /// Actions run.
     pub actions: AtomicU64,
+    /// Runs that were set aside, since they take long.
+    pub aside: AtomicU64,
     /// Partitions lost to another host, or to a store that was rolled back.
     pub losses: AtomicU64,
     /// Commits that found the store behind what this host had seen.

@@ -24,7 +24,7 @@ const RATE: u32 = 100;
 /// Contexts of each hostile quest.
 const CONTEXTS: usize = 100;
 /// Pause between two looks at whether a host has come to rest, and for how long at the most.
-const LOOK: Duration = Duration::from_millis(500);
+const LOOK: Duration = Duration::from_millis(1_500);
 const REST: Duration = Duration::from_secs(45);
 
 /// The latency of the load beside some of them.
