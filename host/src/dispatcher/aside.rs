@@ -22,17 +22,20 @@ use std::{
 
 use parking_lot::Mutex;
 use quest_engine::action::{Failure, FailureKind, Invocation, Ran};
+use tokio::sync::Notify;
 
 use super::{Shared, share};
 use crate::{quests::Serving, store::PartitionId};
 
 /// Runs that wait, go on, or have ended and were not asked for yet. What finds no room runs in its turn.
 const RUNS_MAX: usize = 256;
-/// How long what nobody asks for is kept: its partition may be another host's by now.
+/// How long what nobody asks for is kept.
 const KEPT: Duration = Duration::from_secs(30);
 
 /// The runs set aside.
 pub(super) struct Aside {
+    shares: Arc<share::Shares>,
+    bells: Arc<[Notify]>,
     /// Threads at once.
     threads_max: usize,
     /// Whether there is anything in `state`, to be read without waiting.
@@ -42,28 +45,34 @@ pub(super) struct Aside {
 
 #[derive(Default)]
 struct State {
-    /// A context has one at a time: its deliveries are in order.
     runs: BTreeMap<Place, Run>,
     queue: VecDeque<Place>,
-    /// Contexts whose runs are at their end, that their partitions were not told of.
-    ended: BTreeMap<PartitionId, BTreeSet<String>>,
+    /// Contexts with a run that has ended, whose partitions were not told.
+    untold: BTreeMap<PartitionId, BTreeSet<String>>,
     threads: usize,
     numbers: u64,
+    is_stopped: bool,
 }
 
-/// A partition's context.
-type Place = (PartitionId, String);
+/// Whose run it is: of a context's instance, which has one at a time, the action; `upgrade` comes before another.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+struct Place {
+    partition: PartitionId,
+    context: String,
+    quest: String,
+    action: String,
+}
 
 struct Run {
     number: u64,
-    invocation: Invocation,
+    invocation: Arc<Invocation>,
     serving: Arc<dyn Serving>,
     step: Step,
 }
 
 enum Step {
     Waits,
-    Goes,
+    Goes(Instant),
     Ended(Ran, Instant),
 }
 
@@ -76,21 +85,21 @@ pub(super) enum Came {
 
 /// Runs an action, in the turn or aside. `meter` is of the turn's thread.
 pub(super) fn run(
-    shared: &Arc<Shared>,
+    shared: &Shared,
     partition: PartitionId,
     serving: &Arc<dyn Serving>,
     invocation: Invocation,
     meter: &mut share::Meter,
 ) -> Came {
-    let shares = &shared.shares;
+    let (aside, shares) = (&shared.aside, &shared.aside.shares);
     if !shares.are_kept() {
         return Came::Ran(serving.invoke(invocation));
     }
-    let invocation = match shared.aside.ask(partition, serving, invocation) {
+    match aside.ask(partition, serving, &invocation) {
         Asked::Ended(ran) => return Came::Ran(ran),
         Asked::GoesOn => return Came::Aside,
-        Asked::Unknown(invocation) => invocation,
-    };
+        Asked::Unknown => {}
+    }
     let action = share::selector(&invocation);
     let invocation = if shares.is_slow(&action) {
         match shares.admits(&action) {
@@ -104,7 +113,7 @@ pub(super) fn run(
             Err(invocation) => invocation,
         }
     };
-    match add(shared, partition, serving, *invocation) {
+    match aside.add(partition, serving, invocation) {
         Ok(()) => {
             Shared::count(&shared.counters.aside, 1);
             Came::Aside
@@ -114,16 +123,12 @@ pub(super) fn run(
 }
 
 /// The same on the thread of the partitions, for a simulation: which runs take long is the quests' to say there, and they end at once.
-pub(super) fn in_place(
-    shared: &Shared,
-    partition: PartitionId,
-    serving: &dyn Serving,
-    invocation: Invocation,
-) -> Came {
+pub(super) fn in_place(shared: &Shared, partition: PartitionId, serving: &dyn Serving, invocation: Invocation) -> Came {
     match serving.invoke_within(invocation, Duration::MAX) {
         Ok(ran) => Came::Ran(ran),
         Err(invocation) => {
-            shared.aside.tell(&mut shared.aside.state.lock(), (partition, invocation.context));
+            let aside = &shared.aside;
+            aside.tell(&mut aside.state.lock(), partition, invocation.context);
             shared.wake(partition);
             Came::Aside
         }
@@ -134,136 +139,334 @@ pub(super) fn in_place(
 enum Asked {
     Ended(Ran),
     GoesOn,
-    Unknown(Invocation),
+    Unknown,
+}
+
+impl Place {
+    fn of(partition: PartitionId, invocation: &Invocation) -> Self {
+        Self {
+            partition,
+            context: invocation.context.clone(),
+            quest: invocation.quest.clone(),
+            action: invocation.action.clone(),
+        }
+    }
+
+    fn is_of_action(&self, other: &Self) -> bool {
+        (&self.quest, &self.action) == (&other.quest, &other.action)
+    }
 }
 
 impl Aside {
-    /// With so many turns at once.
-    pub(super) fn new(turns: usize) -> Self {
-        Self { threads_max: turns.max(1), is_used: AtomicBool::new(false), state: Mutex::default() }
+    /// With so many turns at once, of partitions with these bells.
+    pub(super) fn new(shares: share::Shares, turns: usize, bells: Arc<[Notify]>) -> Arc<Self> {
+        Arc::new(Self {
+            shares: Arc::new(shares),
+            bells,
+            threads_max: turns.max(1),
+            is_used: AtomicBool::new(false),
+            state: Mutex::default(),
+        })
     }
 
-    /// A partition's contexts whose runs have come to their end since this was asked last.
+    /// A partition's contexts that have a run which has ended since this was asked last.
     pub(super) fn ended(&self, partition: PartitionId) -> BTreeSet<String> {
-        match self.is_used.load(Ordering::Acquire) {
-            true => self.state.lock().ended.remove(&partition).unwrap_or_default(),
-            false => BTreeSet::new(),
+        if !self.is_used.load(Ordering::Acquire) {
+            return BTreeSet::new();
         }
+        let mut state = self.state.lock();
+        let ended = state.untold.remove(&partition).unwrap_or_default();
+        self.note(&state);
+        ended
+    }
+
+    /// Another may own a partition from now on.
+    pub(super) fn leave(&self, partition: PartitionId) {
+        let mut state = self.state.lock();
+        state.untold.remove(&partition);
+        let gone: Vec<Run> =
+            state.runs.extract_if(.., |place, _| place.partition == partition).map(|(_, run)| run).collect();
+        self.note(&state);
+        // What they hold of memory, and of code that is not served any more, is given back while nobody waits.
+        drop(state);
+        drop(gone);
+    }
+
+    /// Begins nothing more. What goes on comes to its end, and to nothing.
+    pub(super) fn stop(&self) {
+        let mut state = self.state.lock();
+        state.is_stopped = true;
+        state.queue.clear();
+        let gone = std::mem::take(&mut state.runs);
+        drop(state);
+        drop(gone);
     }
 
     /// Takes what came of a run, if it was of this invocation, by what is served now.
-    fn ask(&self, partition: PartitionId, serving: &Arc<dyn Serving>, invocation: Invocation) -> Asked {
+    fn ask(&self, partition: PartitionId, serving: &Arc<dyn Serving>, invocation: &Invocation) -> Asked {
         if !self.is_used.load(Ordering::Acquire) {
-            return Asked::Unknown(invocation);
+            return Asked::Unknown;
         }
-        let place = (partition, invocation.context.clone());
-        let state = &mut *self.state.lock();
-        let Some(run) = state.runs.get(&place) else { return Asked::Unknown(invocation) };
-        let is_same = Arc::ptr_eq(run.serving.catalog(), serving.catalog()) && run.invocation.is_same_as(&invocation);
-        if is_same && !matches!(run.step, Step::Ended(..)) {
+        let place = Place::of(partition, invocation);
+        let mut state = self.state.lock();
+        let is_same =
+            |run: &&Run| Arc::ptr_eq(run.serving.catalog(), serving.catalog()) && run.invocation.is_same_as(invocation);
+        // Another one's stays: this may come first of its context now, and that again behind it.
+        let Some(run) = state.runs.get(&place).filter(is_same) else { return Asked::Unknown };
+        if !matches!(run.step, Step::Ended(..)) {
             return Asked::GoesOn;
         }
         let run = state.runs.remove(&place);
-        self.is_used.store(!state.runs.is_empty() || !state.ended.is_empty(), Ordering::Release);
-        match run {
-            Some(Run { step: Step::Ended(ran, _), .. }) if is_same => Asked::Ended(ran),
-            _ => Asked::Unknown(invocation),
+        self.note(&state);
+        drop(state);
+        match run.map(|run| run.step) {
+            Some(Step::Ended(ran, _)) => Asked::Ended(ran),
+            _ => Asked::Unknown,
         }
     }
 
-    fn tell(&self, state: &mut State, (partition, context): Place) {
-        state.ended.entry(partition).or_default().insert(context);
-        self.is_used.store(true, Ordering::Release);
-    }
-
-    fn next(&self) -> Option<(Place, u64, Invocation, Arc<dyn Serving>)> {
-        let state = &mut *self.state.lock();
-        while let Some(place) = state.queue.pop_front() {
-            // It may have been taken back meanwhile.
-            if let Some(run) = state.runs.get_mut(&place)
-                && matches!(run.step, Step::Waits)
-            {
-                run.step = Step::Goes;
-                return Some((place, run.number, run.invocation.clone(), Arc::clone(&run.serving)));
+    /// Has a run begun, as soon as a thread is free; gives it back where there is no room.
+    fn add(
+        self: &Arc<Self>,
+        partition: PartitionId,
+        serving: &Arc<dyn Serving>,
+        invocation: Box<Invocation>,
+    ) -> Result<(), Box<Invocation>> {
+        let mut state = self.state.lock();
+        let is_left = |run: &Run| matches!(&run.step, Step::Ended(_, at) if at.elapsed() > KEPT);
+        let mut gone: Vec<Run> = state.runs.extract_if(.., |_, run| is_left(run)).map(|(_, run)| run).collect();
+        if state.runs.len() >= RUNS_MAX || state.is_stopped {
+            return Err(invocation);
+        }
+        if state.threads < self.threads_max {
+            let all = Arc::clone(self);
+            match std::thread::Builder::new().name("aside".to_owned()).spawn(move || all.work()) {
+                Ok(_) => state.threads += 1,
+                Err(_) if state.threads > 0 => {}
+                Err(error) => {
+                    tracing::warn!(%error, "cannot start a thread for runs that take long");
+                    return Err(invocation);
+                }
             }
         }
+        state.numbers += 1;
+        let place = Place::of(partition, &invocation);
+        let run = Run {
+            number: state.numbers,
+            invocation: Arc::from(invocation),
+            serving: Arc::clone(serving),
+            step: Step::Waits,
+        };
+        gone.extend(state.runs.insert(place.clone(), run));
+        state.queue.push_back(place);
+        self.note(&state);
+        drop(state);
+        drop(gone);
+        Ok(())
+    }
+
+    /// Runs what waits, until nothing does.
+    fn work(&self) {
+        yield_to_others();
+        while let Some((place, number, invocation, serving)) = self.next() {
+            let action = share::selector(&invocation);
+            let invocation = Arc::unwrap_or_clone(invocation);
+            let run = || self.shares.run(&action, &mut share::Meter::start(), || serving.invoke(invocation));
+            // One that is never told of would be waited for as long as this host lives.
+            let ran = catch_unwind(AssertUnwindSafe(run)).unwrap_or_else(|_| {
+                let message = "the host panicked while this ran; please report it".to_owned();
+                let failure = Failure { kind: FailureKind::Permanent, code: "host-bug".to_owned(), message };
+                Ran { result: Err(failure), logs: Vec::new() }
+            });
+            self.end(place, number, ran);
+        }
+    }
+
+    /// The first that waits, but while a run of an action takes long no other of it.
+    fn next(&self) -> Option<(Place, u64, Arc<Invocation>, Arc<dyn Serving>)> {
+        let state = &mut *self.state.lock();
+        let takes_long = |run: &Run| matches!(run.step, Step::Goes(began) if began.elapsed() > share::SLOW);
+        let long: Vec<Place> =
+            state.runs.iter().filter(|(_, run)| takes_long(run)).map(|(place, _)| place.clone()).collect();
+        // One that was given up, or begun anew, leaves its place in the queue.
+        let waits = |place: &Place| state.runs.get(place).is_some_and(|run| matches!(run.step, Step::Waits));
+        state.queue.retain(waits);
+        let at = state.queue.iter().position(|place| !long.iter().any(|long| long.is_of_action(place)));
+        let place = at.and_then(|at| state.queue.remove(at));
+        if let Some(place) = place
+            && let Some(run) = state.runs.get_mut(&place)
+        {
+            run.step = Step::Goes(Instant::now());
+            return Some((place, run.number, Arc::clone(&run.invocation), Arc::clone(&run.serving)));
+        }
+        // Where others of an action wait for one that takes long, its thread comes for them.
         state.threads -= 1;
         None
     }
 
     fn end(&self, place: Place, number: u64, ran: Ran) {
+        let partition = place.partition;
         let state = &mut *self.state.lock();
         if let Some(run) = state.runs.get_mut(&place)
             && run.number == number
         {
             run.step = Step::Ended(ran, Instant::now());
-            self.tell(state, place);
-        }
-    }
-}
-
-/// Has a run begun aside, as soon as a thread is free; gives it back where there is no room.
-fn add(
-    shared: &Arc<Shared>,
-    partition: PartitionId,
-    serving: &Arc<dyn Serving>,
-    invocation: Invocation,
-) -> Result<(), Box<Invocation>> {
-    let aside = &shared.aside;
-    let state = &mut *aside.state.lock();
-    if state.runs.len() >= RUNS_MAX {
-        let is_kept = |run: &Run| !matches!(&run.step, Step::Ended(_, at) if at.elapsed() > KEPT);
-        state.runs.retain(|_, run| is_kept(run));
-    }
-    if state.runs.len() >= RUNS_MAX {
-        return Err(Box::new(invocation));
-    }
-    if state.threads < aside.threads_max {
-        let all = Arc::clone(shared);
-        match std::thread::Builder::new().name("aside".to_owned()).spawn(move || work(&all)) {
-            Ok(_) => state.threads += 1,
-            Err(_) if state.threads > 0 => {}
-            Err(error) => {
-                tracing::warn!(%error, "cannot start a thread for runs that take long");
-                return Err(Box::new(invocation));
+            self.tell(state, partition, place.context);
+            if let Some(bell) = self.bells.get(usize::from(partition)) {
+                bell.notify_one();
             }
         }
     }
-    state.numbers += 1;
-    let place = (partition, invocation.context.clone());
-    let run = Run { number: state.numbers, invocation, serving: Arc::clone(serving), step: Step::Waits };
-    state.runs.insert(place.clone(), run);
-    state.queue.push_back(place);
-    aside.is_used.store(true, Ordering::Release);
-    Ok(())
-}
 
-/// Runs what waits, until nothing does.
-fn work(shared: &Shared) {
-    yield_to_others();
-    while let Some((place, number, invocation, serving)) = shared.aside.next() {
-        let action = share::selector(&invocation);
-        let run = || shared.shares.run(&action, &mut share::Meter::start(), || serving.invoke(invocation));
-        // One that is never told of would be waited for as long as this host lives.
-        let ran = catch_unwind(AssertUnwindSafe(run)).unwrap_or_else(|_| {
-            let message = "the host panicked while this ran; please report it".to_owned();
-            let failure = Failure { kind: FailureKind::Permanent, code: "host-bug".to_owned(), message };
-            Ran { result: Err(failure), logs: Vec::new() }
-        });
-        let partition = place.0;
-        shared.aside.end(place, number, ran);
-        shared.wake(partition);
+    fn tell(&self, state: &mut State, partition: PartitionId, context: String) {
+        state.untold.entry(partition).or_default().insert(context);
+        self.note(state);
+    }
+
+    fn note(&self, state: &State) {
+        self.is_used.store(!state.runs.is_empty() || !state.untold.is_empty(), Ordering::Release);
     }
 }
 
-/// How much less of a busy processor these threads get than the turns: a third.
+/// How much less of a busy processor these threads get than the turns: a half.
 #[cfg(target_os = "linux")]
-const NICE: i32 = 5;
+const NICE: i32 = 3;
 
-/// Linux has a niceness for each thread, and none named means the caller; elsewhere it is the whole process's.
+/// On Linux niceness is of a thread; elsewhere it is the whole process's.
 fn yield_to_others() {
     #[cfg(target_os = "linux")]
-    if let Err(error) = rustix::process::setpriority_process(None, NICE) {
+    if let Err(error) = rustix::process::nice(NICE) {
         tracing::debug!(%error, "cannot make a thread yield");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::mpsc;
+
+    use quest_engine::{
+        action::{Changes, Export},
+        model::{Catalog, Cause, Value},
+        schedule::Zone,
+    };
+
+    use super::*;
+
+    /// Gives what it is told to for each run, when it is told.
+    struct Told {
+        catalog: Arc<Catalog>,
+        answers: Mutex<mpsc::Receiver<i64>>,
+    }
+
+    impl Serving for Told {
+        fn catalog(&self) -> &Arc<Catalog> {
+            &self.catalog
+        }
+
+        fn invoke(&self, _: Invocation) -> Ran {
+            let reply = Some(Value::Integer(self.answers.lock().recv().expect("an answer")));
+            Ran { result: Ok(Changes { reply, ..Changes::default() }), logs: Vec::new() }
+        }
+
+        fn invoke_within(&self, invocation: Invocation, _: Duration) -> Result<Ran, Box<Invocation>> {
+            Err(Box::new(invocation))
+        }
+    }
+
+    fn told() -> (Arc<dyn Serving>, mpsc::Sender<i64>) {
+        let (answer, answers) = mpsc::channel();
+        (Arc::new(Told { catalog: Arc::default(), answers: Mutex::new(answers) }), answer)
+    }
+
+    fn aside() -> Arc<Aside> {
+        Aside::new(share::Shares::new(10, 4), 4, (0..2).map(|_| Notify::new()).collect())
+    }
+
+    fn invocation(action: &str) -> Box<Invocation> {
+        Box::new(Invocation {
+            export: Export::Perform,
+            quest: "q".to_owned(),
+            action: action.to_owned(),
+            context: "u".to_owned(),
+            instance: "i".to_owned(),
+            event_name: String::new(),
+            event_id: "e".to_owned(),
+            cause: Cause::Event,
+            accepted_at: 1,
+            processed_at: 1,
+            attempt: 1,
+            hops: 0,
+            payload: Value::Null,
+            variables: Arc::default(),
+            timers: Arc::default(),
+            patterns: Arc::default(),
+            zone: Zone::utc(),
+            missed: 0,
+            active: Arc::default(),
+            config: Arc::default(),
+        })
+    }
+
+    /// Waits until partition 1 is told of the context.
+    fn ended(aside: &Aside) {
+        let until = Instant::now() + Duration::from_secs(60);
+        while !aside.ended(1).contains("u") {
+            assert!(Instant::now() < until, "its run does not end");
+            std::thread::yield_now();
+        }
+    }
+
+    fn reply(asked: Asked) -> Option<i64> {
+        match asked {
+            Asked::Ended(Ran { result: Ok(Changes { reply: Some(Value::Integer(n)), .. }), .. }) => Some(n),
+            Asked::Ended(other) => panic!("{other:?}"),
+            Asked::GoesOn | Asked::Unknown => None,
+        }
+    }
+
+    #[test]
+    fn what_came_of_a_run_is_taken_once_whatever_comes_between() {
+        let (aside, (serving, answer)) = (aside(), told());
+        let long = Invocation { processed_at: 2, ..*invocation("long") };
+        assert!(aside.add(1, &serving, invocation("long")).is_ok());
+        assert!(matches!(aside.ask(1, &serving, &long), Asked::GoesOn));
+        assert!(aside.ended(1).is_empty());
+        answer.send(7).expect("it is waited for");
+        ended(&aside);
+        assert!(aside.ended(1).is_empty(), "told once");
+        // The upgrade before it, and a retry of it, are other runs.
+        assert!(matches!(aside.ask(1, &serving, &invocation("upgrade")), Asked::Unknown));
+        assert!(matches!(aside.ask(1, &serving, &Invocation { attempt: 2, ..long.clone() }), Asked::Unknown));
+        assert!(matches!(aside.ask(0, &serving, &long), Asked::Unknown));
+        assert_eq!(reply(aside.ask(1, &serving, &long)), Some(7));
+        assert!(matches!(aside.ask(1, &serving, &long), Asked::Unknown));
+        assert!(!aside.is_used.load(Ordering::Acquire));
+    }
+
+    #[test]
+    fn by_other_code_it_is_run_anew_and_what_comes_of_the_old_counts_for_nothing() {
+        let (aside, (old, old_answer), (new, new_answer)) = (aside(), told(), told());
+        assert!(aside.add(1, &old, invocation("long")).is_ok());
+        while aside.state.lock().runs.values().any(|run| matches!(run.step, Step::Waits)) {
+            std::thread::yield_now();
+        }
+        assert!(matches!(aside.ask(1, &new, &invocation("long")), Asked::Unknown));
+        assert!(aside.add(1, &new, invocation("long")).is_ok());
+        old_answer.send(1).expect("it is waited for");
+        new_answer.send(2).expect("it is waited for");
+        ended(&aside);
+        assert_eq!(reply(aside.ask(1, &new, &invocation("long"))), Some(2));
+    }
+
+    #[test]
+    fn a_partition_that_is_left_leaves_nothing_and_the_end_begins_nothing() {
+        let (aside, (serving, answer)) = (aside(), told());
+        assert!(aside.add(1, &serving, invocation("long")).is_ok());
+        aside.leave(1);
+        assert!(matches!(aside.ask(1, &serving, &invocation("long")), Asked::Unknown));
+        answer.send(1).expect("it may have been begun");
+        aside.stop();
+        assert!(aside.add(1, &serving, invocation("long")).is_err(), "it runs in its turn");
+        assert!(aside.ended(1).is_empty());
     }
 }

@@ -160,15 +160,13 @@ struct Shared {
     on_committed: OnCommitted,
     counters: Counters,
     /// Rung for new work; one a partition.
-    bells: Vec<Notify>,
+    bells: Arc<[Notify]>,
     /// Whether the broadcast log may have something new; one a partition.
     broadcasts: Vec<AtomicBool>,
     /// Limits the turns that run at once.
     turns: Semaphore,
-    /// What slow actions get of them.
-    shares: share::Shares,
     /// Runs that take long.
-    aside: aside::Aside,
+    aside: Arc<aside::Aside>,
     owned: Mutex<BTreeMap<PartitionId, crate::store::Token>>,
     /// What owners that lost their leases had in memory: always empty, but for a bug that the simulation plants.
     kept: Mutex<BTreeMap<PartitionId, Partition>>,
@@ -186,16 +184,17 @@ impl Dispatcher {
     /// Starts to own and work partitions.
     pub fn start(store: Arc<dyn Store>, quests: Arc<dyn Quests>, options: Options, on_committed: OnCommitted) -> Self {
         let partitions = usize::from(options.partitions);
+        let bells: Arc<[Notify]> = (0..partitions).map(|_| Notify::new()).collect();
+        let shares = share::Shares::new(options.pace.slow_share, options.pace.turns_parallel);
         let shared = Arc::new(Shared {
             turns: Semaphore::new(options.pace.turns_parallel.max(1)),
-            shares: share::Shares::new(options.pace.slow_share, options.pace.turns_parallel),
-            aside: aside::Aside::new(options.pace.turns_parallel),
+            aside: aside::Aside::new(shares, options.pace.turns_parallel, Arc::clone(&bells)),
             store,
             quests,
             options,
             on_committed,
             counters: Counters::default(),
-            bells: (0..partitions).map(|_| Notify::new()).collect(),
+            bells,
             broadcasts: (0..partitions).map(|_| AtomicBool::new(true)).collect(),
             owned: Mutex::default(),
             kept: Mutex::default(),
@@ -209,13 +208,14 @@ impl Dispatcher {
         Self { shared, stop, task: Some(task) }
     }
 
-    /// Finishes what runs, commits it, gives every lease up and leaves. Others go on at once.
+    /// Finishes what runs in turns, commits it, gives every lease up and leaves. Others go on at once.
     pub async fn drain(self) {
         self.stop.cancel();
         let Some(task) = self.task else { return };
         if let Err(error) = task.await {
             tracing::error!(%error, "the dispatcher ended badly");
         }
+        self.shared.aside.stop();
     }
 
     /// Waits until the dispatcher ends by itself, which only a bug makes it do.

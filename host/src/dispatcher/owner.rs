@@ -81,6 +81,7 @@ pub(super) async fn run(shared: Arc<Shared>, partition: PartitionId, grant: Gran
             tokio::time::sleep(shared.pause(3)).await;
         }
     }
+    shared.aside.leave(partition);
     if let Err(error) = shared.store.release(partition, token).await {
         tracing::warn!(partition, %error, "could not give a lease up; it runs out by itself");
     }

@@ -205,13 +205,7 @@ impl Runtime {
     }
 
     /// What came of a run.
-    fn end(
-        &self,
-        module: &Module,
-        policy: &Policy,
-        outcome: Outcome,
-        store: &mut Store<Run>,
-    ) -> Ran {
+    fn end(&self, module: &Module, policy: &Policy, outcome: Outcome, store: &mut Store<Run>) -> Ran {
         let run = store.data_mut();
         run.take_printed(true);
         let Some(recorder) = run.take_recorder() else {

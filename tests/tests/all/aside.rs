@@ -54,7 +54,8 @@ fn slow(setup: &Setup, script: &std::path::Path) {
     std::fs::write(script, SLOW).unwrap();
     let setup = setup.clone().flags(&["--set", "partitions=1", "--set", "pace.aside_after_ms=5"]);
     // Slow is what this is about: nothing of it may be given up for that.
-    let patient = ["pace.slow_share=99", "engine.attempts_max=100000", "engine.retry_base_ms=1", "wasm.action_ms_max=60000"];
+    let patient =
+        ["pace.slow_share=99", "engine.attempts_max=100000", "engine.retry_base_ms=1", "wasm.action_ms_max=60000"];
     let host = patient.iter().fold(setup, |setup, set| setup.flags(&["--set", set])).start();
     let contexts = ["a", "b", "c"];
     for context in contexts {

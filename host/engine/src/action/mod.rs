@@ -20,7 +20,7 @@ pub use seed::Seed;
 use crate::{
     model::{Cause, Millis, Value},
     pattern::Spec,
-    record::{Pattern, Recurrence},
+    record::{Pattern, Record, Recurrence},
     schedule::Zone,
 };
 
@@ -102,7 +102,8 @@ impl Invocation {
         self.cause == Cause::Query
     }
 
-    /// Whether what came of the other is what would come of this: they differ in when they began at most.
+    /// Whether what came of the other is what would come of this: they differ in when they began at most. Both are by the same definitions,
+    /// which have the patterns' specs.
     pub fn is_same_as(&self, other: &Self) -> bool {
         let Self {
             export,
@@ -127,18 +128,28 @@ impl Invocation {
             config,
         } = self;
         let names = [quest, action, context, instance, event_name, event_id];
-        let of_pattern = |(name, seen): (&String, &PatternSeen)| (name.clone(), Arc::clone(&seen.record));
+        // As stored: a sum that is no number any more equals itself there.
+        let is_same_pattern = |((name, seen), (other, theirs)): ((&String, &PatternSeen), (&String, &PatternSeen))| {
+            name == other
+                && (Arc::ptr_eq(&seen.record, &theirs.record) || seen.record.to_bytes() == theirs.record.to_bytes())
+        };
         names == [&other.quest, &other.action, &other.context, &other.instance, &other.event_name, &other.event_id]
             && (*export, *cause, *accepted_at) == (other.export, other.cause, other.accepted_at)
             && (*attempt, *hops, *missed) == (other.attempt, other.hops, other.missed)
             && *payload == other.payload
-            && *variables == other.variables
-            && *timers == other.timers
-            && patterns.iter().map(of_pattern).eq(other.patterns.iter().map(of_pattern))
-            && zone.name() == other.zone.name()
-            && *active == other.active
-            && *config == other.config
+            && is_same(variables, &other.variables)
+            && is_same(timers, &other.timers)
+            && patterns.len() == other.patterns.len()
+            && patterns.iter().zip(other.patterns.iter()).all(is_same_pattern)
+            && *zone == other.zone
+            && is_same(active, &other.active)
+            && is_same(config, &other.config)
     }
+}
+
+/// What a context in memory has is the same piece each time.
+fn is_same<T: PartialEq>(one: &Arc<T>, other: &Arc<T>) -> bool {
+    Arc::ptr_eq(one, other) || one == other
 }
 
 /// A host function's refusal, as a quest sees it.

@@ -156,7 +156,7 @@ impl Partition {
 
     /// Whether the index of due times must be read: the earliest `wakes_cached_max` of it, for [`Partition::refill_wakes`].
     pub fn wants_wakes(&self) -> bool {
-        self.wakes.is_used_up()
+        self.wakes.is_used_up(&self.aside)
     }
 
     /// Takes in the earliest part of the stored index of due times.
@@ -175,7 +175,8 @@ impl Partition {
         let max = self.limits.backlogs_turn_max;
         let (done, ahead): (Vec<_>, Vec<_>) = self.backlogs.iter().partition(|name| **name <= self.rotation);
         let waits = |name: &&String| self.aside.contains(*name);
-        let picked: Vec<String> = ahead.into_iter().chain(done).filter(|name| !waits(name)).take(max).cloned().collect();
+        let picked: Vec<String> =
+            ahead.into_iter().chain(done).filter(|name| !waits(name)).take(max).cloned().collect();
         if let Some(last) = picked.last() {
             self.rotation.clone_from(last);
         }

@@ -30,13 +30,6 @@ pub(super) struct Running {
     following: Option<Invocation>,
 }
 
-impl Running {
-    /// The context and the delivery, given back.
-    pub(super) fn into_waiting(self) -> (String, Waiting) {
-        (self.context, self.waiting)
-    }
-}
-
 impl Partition {
     /// The next run of this context, or none when its turn is over.
     pub(super) fn advance(&mut self, name: &str, context: &mut Context) -> Option<Invocation> {
@@ -104,16 +97,20 @@ impl Partition {
         self.contexts.insert(name, context);
     }
 
-    /// The run that [`Partition::next`] gave goes on beside the turns, since it takes long. Its delivery stays first of its context's backlog,
-    /// and nothing of this context is given out until [`Partition::resume`]: then the same delivery is, to be completed with what came of the
-    /// run, or to be run anew by an owner that does not know of it. It is no failed try, and no order changes by it.
+    /// The run that [`Partition::next`] gave goes on beside the turns, since it takes long. Its delivery goes back to its context's backlog, and
+    /// nothing of this context is given out until [`Partition::resume`]: then the same delivery is again, in its place, to be completed with
+    /// what came of the run, or to be run anew by an owner that does not know of it. It is no failed try, and its instance's order is kept.
     pub fn set_aside(&mut self) {
-        let Some(running) = self.progress.as_mut().and_then(|progress| progress.running.take()) else { return };
-        let (name, waiting) = running.into_waiting();
-        if let Some(context) = self.contexts.get_mut(&name) {
-            context.routed.push_front(waiting);
+        if let Some(name) = self.put_back() {
             self.aside.insert(name);
         }
+    }
+
+    /// Takes back the delivery that was given out, whole: whose.
+    pub(super) fn put_back(&mut self) -> Option<String> {
+        let Running { context: name, waiting, .. } = self.progress.as_mut()?.running.take()?;
+        self.contexts.get_mut(&name)?.routed.push_front(waiting);
+        Some(name)
     }
 
     /// A context's run that was set aside is at its end.

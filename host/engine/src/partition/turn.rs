@@ -255,18 +255,14 @@ impl Partition {
 
     /// Ends the turn. What it could not process becomes backlog.
     pub fn finish(&mut self) -> Batch {
+        // A turn may end between an `upgrade` and its action: the delivery comes again, whole.
+        self.put_back();
         let Some(mut progress) = self.progress.take() else { return Batch::default() };
         // Cut short: the next turn goes on behind the context that was served last.
         if let Some(in_hand) = progress.agenda.pop_front() {
             self.rotation = in_hand;
         }
         let mut writes = Vec::new();
-        // A turn may end between an `upgrade` and its action: the delivery comes again, whole.
-        if let Some((name, waiting)) = progress.running.take().map(Running::into_waiting)
-            && let Some(context) = self.contexts.get_mut(&name)
-        {
-            context.routed.push_front(waiting);
-        }
         for name in &progress.touched {
             let Some(context) = self.contexts.get_mut(name) else { continue };
             if let Some(wake) = context.settle(name, &mut writes) {

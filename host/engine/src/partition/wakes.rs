@@ -38,9 +38,9 @@ impl Wakes {
         }
     }
 
-    /// Whether the store must be read before more can be said.
-    pub(super) fn is_used_up(&self) -> bool {
-        self.by_time.is_empty() && self.end.is_some()
+    /// Whether the store must be read before more can be said of other contexts than those.
+    pub(super) fn is_used_up(&self, without: &BTreeSet<String>) -> bool {
+        self.end.is_some() && self.by_context.keys().all(|context| without.contains(context))
     }
 
     /// A context's due time changed.
@@ -88,19 +88,30 @@ mod tests {
     #[test]
     fn window_ends_before_what_was_cut_off() {
         let mut wakes = Wakes::unread();
-        assert!(wakes.is_used_up());
+        assert!(wakes.is_used_up(&none()));
         wakes.refill(pairs(&[("a", 1), ("b", 2), ("c", 2)]), 3);
         assert_eq!(wakes.due(10, 10, &none()), ["a"]);
         wakes.set("d", Some(2), 3);
         assert_eq!(wakes.due(10, 10, &none()), ["a"], "behind the end: in the store only");
         wakes.set("a", None, 3);
-        assert!(wakes.is_used_up());
+        assert!(wakes.is_used_up(&none()));
         wakes.refill(pairs(&[("b", 2), ("c", 2), ("d", 2)]), 3);
         assert_eq!(wakes.due(10, 10, &none()), ["b", "c", "d"], "one single time is kept whole");
         wakes.refill(pairs(&[("d", 2)]), 3);
         wakes.set("d", None, 3);
-        assert!(!wakes.is_used_up(), "everything was read");
+        assert!(!wakes.is_used_up(&none()), "everything was read");
         assert_eq!(wakes.next(&none()), None);
+    }
+
+    #[test]
+    fn contexts_that_wait_do_not_keep_the_window_from_moving_on() {
+        let mut wakes = Wakes::unread();
+        wakes.refill(pairs(&[("a", 1), ("b", 2)]), 2);
+        let waiting = BTreeSet::from(["a".to_owned()]);
+        assert!(!wakes.is_used_up(&none()) && wakes.is_used_up(&waiting), "b is behind the end");
+        wakes.refill(pairs(&[("a", 1), ("b", 2), ("c", 3)]), 3);
+        assert!(!wakes.is_used_up(&waiting));
+        assert_eq!((wakes.next(&waiting), wakes.due(10, 10, &waiting)), (Some(2), vec!["b".to_owned()]));
     }
 
     #[test]
