@@ -10,6 +10,7 @@
 use std::{
     collections::HashMap,
     convert::Infallible,
+    sync::atomic::{AtomicBool, Ordering},
     time::{Duration, Instant},
 };
 
@@ -34,6 +35,8 @@ pub(super) struct Shares {
     percent: u64,
     /// Slow runs at once.
     slow_max: usize,
+    /// Whether any action was slow lately, to be read without waiting.
+    any_slow: AtomicBool,
     state: Mutex<State>,
 }
 
@@ -73,7 +76,7 @@ pub(super) fn selector(invocation: &Invocation) -> String {
 impl Shares {
     /// With so many turns at once.
     pub(super) fn new(percent: u64, turns: usize) -> Self {
-        Self { percent, slow_max: (turns / 2).max(1), state: Mutex::default() }
+        Self { percent, slow_max: (turns / 2).max(1), any_slow: AtomicBool::new(false), state: Mutex::default() }
     }
 
     /// Whether they are kept at all.
@@ -83,8 +86,8 @@ impl Shares {
 
     /// Whether an action's runs were slow lately, so that the next is not to hold others up.
     pub(super) fn is_slow(&self, action: &str) -> bool {
-        let state = self.state.lock();
-        !state.slow.is_empty() && state.slow.get(action).is_some_and(|strikes| *strikes >= STRIKES)
+        self.any_slow.load(Ordering::Relaxed)
+            && self.state.lock().slow.get(action).is_some_and(|strikes| *strikes >= STRIKES)
     }
 
     /// Whether a run may begin, as far as is known now.
@@ -177,7 +180,9 @@ struct Ticket<'a> {
 
 impl Drop for Ticket<'_> {
     fn drop(&mut self) {
-        self.of.state.lock().end(self.number, self.is_slow, self.charge.take(), self.of.percent);
+        let mut state = self.of.state.lock();
+        state.end(self.number, self.is_slow, self.charge.take(), self.of.percent);
+        self.of.any_slow.store(!state.slow.is_empty(), Ordering::Relaxed);
     }
 }
 
@@ -322,9 +327,8 @@ mod tests {
     fn an_action_that_was_slow_twice_is_slow_until_its_runs_are_quick_again() {
         let shares = Shares::new(10, 4);
         let ends = |is_slow| {
-            let mut state = shares.state.lock();
-            let ticket = state.begin("a", Instant::now(), &shares).expect("nothing is owed");
-            state.end(ticket, is_slow, None, 10);
+            let number = shares.state.lock().begin("a", Instant::now(), &shares).expect("nothing is owed");
+            drop(Ticket { of: &shares, number, is_slow, charge: None });
         };
         ends(true);
         assert!(!shares.is_slow("a"), "once may be by chance");
