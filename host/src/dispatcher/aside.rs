@@ -70,6 +70,14 @@ struct Run {
     step: Step,
 }
 
+/// A run that a thread has taken up.
+struct Begun {
+    place: Place,
+    number: u64,
+    invocation: Arc<Invocation>,
+    serving: Arc<dyn Serving>,
+}
+
 enum Step {
     Waits,
     Goes(Instant),
@@ -104,7 +112,7 @@ pub(super) fn run(
     let invocation = if shares.is_slow(&action) {
         match shares.admits(&action) {
             Ok(()) => Box::new(invocation),
-            Err(refused) => return Came::Ran(refused),
+            Err(refused) => return Came::Ran(Ran { result: Err(refused), logs: Vec::new() }),
         }
     } else {
         let within = Duration::from_millis(shared.options.pace.aside_after_ms);
@@ -268,7 +276,7 @@ impl Aside {
     /// Runs what waits, until nothing does.
     fn work(&self) {
         yield_to_others();
-        while let Some((place, number, invocation, serving)) = self.next() {
+        while let Some(Begun { place, number, invocation, serving }) = self.next() {
             let action = share::selector(&invocation);
             let invocation = Arc::unwrap_or_clone(invocation);
             let run = || self.shares.run(&action, &mut share::Meter::start(), || serving.invoke(invocation));
@@ -283,7 +291,7 @@ impl Aside {
     }
 
     /// The first that waits, but while a run of an action takes long no other of it.
-    fn next(&self) -> Option<(Place, u64, Arc<Invocation>, Arc<dyn Serving>)> {
+    fn next(&self) -> Option<Begun> {
         let state = &mut *self.state.lock();
         let takes_long = |run: &Run| matches!(run.step, Step::Goes(began) if began.elapsed() > share::SLOW);
         let long: Vec<Place> =
@@ -297,7 +305,8 @@ impl Aside {
             && let Some(run) = state.runs.get_mut(&place)
         {
             run.step = Step::Goes(Instant::now());
-            return Some((place, run.number, Arc::clone(&run.invocation), Arc::clone(&run.serving)));
+            let (invocation, serving) = (Arc::clone(&run.invocation), Arc::clone(&run.serving));
+            return Some(Begun { place, number: run.number, invocation, serving });
         }
         // Where others of an action wait for one that takes long, its thread comes for them.
         state.threads -= 1;

@@ -91,7 +91,7 @@ impl Shares {
     }
 
     /// Whether a run may begin, as far as is known now.
-    pub(super) fn admits(&self, action: &str) -> Result<(), Ran> {
+    pub(super) fn admits(&self, action: &str) -> Result<(), Failure> {
         self.state.lock().admits(action, Instant::now(), self).map_err(refused)
     }
 
@@ -112,7 +112,7 @@ impl Shares {
         meter.read_again(began);
         let ticket = match self.state.lock().begin(action, began, self) {
             Ok(ticket) => ticket,
-            Err(message) => return Ok(refused(message)),
+            Err(message) => return Ok(Ran { result: Err(refused(message)), logs: Vec::new() }),
         };
         let mut ticket = Ticket { of: self, number: ticket, is_slow: false, charge: None };
         let came = run();
@@ -139,10 +139,9 @@ fn ended_by_the_sandbox(ran: &Ran) -> Option<String> {
     ["timeout", "limit", "trap"].contains(&failure.code.as_str()).then(|| failure.message.clone())
 }
 
-/// What comes of a run that has to wait for its share.
-fn refused(message: String) -> Ran {
-    let failure = Failure { kind: FailureKind::Transient, code: "over-its-share".to_owned(), message };
-    Ran { result: Err(failure), logs: Vec::new() }
+/// What becomes of a run that has to wait for its share.
+fn refused(message: String) -> Failure {
+    Failure { kind: FailureKind::Transient, code: "over-its-share".to_owned(), message }
 }
 
 /// What this thread has used of a processor, read now and then: asking for it costs more than many a run.

@@ -296,13 +296,13 @@ impl Snapshot {
         Ok(())
     }
 
-    /// What an action runs in; or what comes of it where that is gone.
-    fn code_of(&self, invocation: &Invocation) -> Result<(&Arc<Module>, &Policy), Ran> {
+    /// What an action runs in; or what becomes of it where that is gone.
+    fn code_of(&self, invocation: &Invocation) -> Result<(&Arc<Module>, &Policy), Failure> {
         let served = self.by_quest.get(&invocation.quest);
         served.map(|served| (&served.module, served.policies.of(&invocation.quest))).ok_or_else(|| {
             let message = format!("no module serves the quest {:?} now", invocation.quest);
             let code = "quest-not-served".to_owned();
-            Ran { result: Err(Failure { kind: FailureKind::Transient, code, message }), logs: Vec::new() }
+            Failure { kind: FailureKind::Transient, code, message }
         })
     }
 
@@ -322,14 +322,14 @@ impl Serving for Snapshot {
     fn invoke(&self, invocation: Invocation) -> Ran {
         match self.code_of(&invocation) {
             Ok((module, policy)) => self.runtime.invoke(module, policy, invocation),
-            Err(gone) => gone,
+            Err(gone) => Ran { result: Err(gone), logs: Vec::new() },
         }
     }
 
     fn invoke_within(&self, invocation: Invocation, within: Duration) -> Result<Ran, Box<Invocation>> {
         match self.code_of(&invocation) {
             Ok((module, policy)) => self.runtime.invoke_within(module, policy, invocation, within.as_millis() as u64),
-            Err(gone) => Ok(gone),
+            Err(gone) => Ok(Ran { result: Err(gone), logs: Vec::new() }),
         }
     }
 }
