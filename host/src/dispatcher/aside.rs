@@ -1,6 +1,6 @@
 //! Runs that take long, beside the turns: a turn holds its partition up for as long as its runs take, and others wait in it.
 //!
-//! A run is ended in its turn once it has taken [`Pace::aside_after_ms`], and begun anew on a thread of its own, which yields to others; its
+//! A run is ended in its turn once it has taken [`Pace::aside_after_ms`], and begun anew on a thread of its own; its
 //! context waits, and no other does (`Partition::set_aside`). The same invocation gives the same effects, so that what came of it counts when
 //! the delivery is given out again. An action that was slow twice is not begun in a turn any more, until its runs are quick again.
 //!
@@ -275,7 +275,6 @@ impl Aside {
 
     /// Runs what waits, until nothing does.
     fn work(&self) {
-        yield_to_others();
         while let Some(Begun { place, number, invocation, serving }) = self.next() {
             let action = share::selector(&invocation);
             let invocation = Arc::unwrap_or_clone(invocation);
@@ -334,18 +333,6 @@ impl Aside {
 
     fn note(&self, state: &State) {
         self.is_used.store(!state.runs.is_empty() || !state.untold.is_empty(), Ordering::Release);
-    }
-}
-
-/// How much less of a busy processor these threads get than the turns: a half.
-#[cfg(target_os = "linux")]
-const NICE: i32 = 3;
-
-/// On Linux niceness is of a thread; elsewhere it is the whole process's.
-fn yield_to_others() {
-    #[cfg(target_os = "linux")]
-    if let Err(error) = rustix::process::nice(NICE) {
-        tracing::debug!(%error, "cannot make a thread yield");
     }
 }
 
