@@ -91,6 +91,14 @@ pub fn hostile() -> [PathBuf; 2] {
     [guest("guest-hostile"), table]
 }
 
+/// The probe, and beside it the hostile quests.
+///
+/// # Panics
+/// When they cannot be built.
+pub fn probe_and_hostile() -> Vec<PathBuf> {
+    [vec![guest("guest-probe")], hostile().to_vec()].concat()
+}
+
 /// A version of the quest `guest-variant` that is as `plan` says (its source says how), as bytes.
 ///
 /// # Panics

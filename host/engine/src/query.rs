@@ -49,7 +49,7 @@ pub struct Question<'a> {
 /// `upgrade-failed`; and with whatever the query itself fails with.
 pub fn answer(question: Question<'_>, mut run: impl FnMut(Invocation) -> Ran) -> Ran {
     if let Err(failure) = check(&question) {
-        return Ran { result: Err(failure), logs: Vec::new() };
+        return failure.into();
     }
     let (definition, instance) = (question.definition, question.instance);
     let mut query = invocation(question);

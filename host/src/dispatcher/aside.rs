@@ -21,7 +21,7 @@ use std::{
 };
 
 use parking_lot::Mutex;
-use quest_engine::action::{Failure, FailureKind, Invocation, Ran};
+use quest_engine::action::{Failure, Invocation, Ran};
 use tokio::sync::Notify;
 
 use super::{Shared, share};
@@ -103,16 +103,14 @@ pub(super) fn run(
     if !shares.are_kept() {
         return Came::Ran(serving.invoke(invocation));
     }
-    match aside.ask(partition, serving, &invocation) {
-        Asked::Ended(ran) => return Came::Ran(ran),
-        Asked::GoesOn => return Came::Aside,
-        Asked::Unknown => {}
+    if let Some(came) = aside.ask(partition, serving, &invocation) {
+        return came;
     }
     let action = share::selector(&invocation);
     let invocation = if shares.is_slow(&action) {
         match shares.admits(&action) {
             Ok(()) => Box::new(invocation),
-            Err(refused) => return Came::Ran(Ran { result: Err(refused), logs: Vec::new() }),
+            Err(refused) => return Came::Ran(refused.into()),
         }
     } else {
         let within = Duration::from_millis(shared.options.pace.aside_after_ms);
@@ -141,13 +139,6 @@ pub(super) fn in_place(shared: &Shared, partition: PartitionId, serving: &dyn Se
             Came::Aside
         }
     }
-}
-
-/// What is known of a run.
-enum Asked {
-    Ended(Ran),
-    GoesOn,
-    Unknown,
 }
 
 impl Place {
@@ -192,8 +183,7 @@ impl Aside {
     pub(super) fn leave(&self, partition: PartitionId) {
         let mut state = self.state.lock();
         state.untold.remove(&partition);
-        let gone: Vec<Run> =
-            state.runs.extract_if(.., |place, _| place.partition == partition).map(|(_, run)| run).collect();
+        let gone: Vec<_> = state.runs.extract_if(.., |place, _| place.partition == partition).collect();
         self.note(&state);
         // What they hold of memory, and of code that is not served any more, is given back while nobody waits.
         drop(state);
@@ -210,26 +200,26 @@ impl Aside {
         drop(gone);
     }
 
-    /// Takes what came of a run, if it was of this invocation, by what is served now.
-    fn ask(&self, partition: PartitionId, serving: &Arc<dyn Serving>, invocation: &Invocation) -> Asked {
+    /// Takes what came of a run, if there is one of this invocation, by what is served now.
+    fn ask(&self, partition: PartitionId, serving: &Arc<dyn Serving>, invocation: &Invocation) -> Option<Came> {
         if !self.is_used.load(Ordering::Acquire) {
-            return Asked::Unknown;
+            return None;
         }
         let place = Place::of(partition, invocation);
         let mut state = self.state.lock();
         let is_same =
             |run: &&Run| Arc::ptr_eq(run.serving.catalog(), serving.catalog()) && run.invocation.is_same_as(invocation);
         // Another one's stays: this may come first of its context now, and that again behind it.
-        let Some(run) = state.runs.get(&place).filter(is_same) else { return Asked::Unknown };
+        let run = state.runs.get(&place).filter(is_same)?;
         if !matches!(run.step, Step::Ended(..)) {
-            return Asked::GoesOn;
+            return Some(Came::Aside);
         }
         let run = state.runs.remove(&place);
         self.note(&state);
         drop(state);
         match run.map(|run| run.step) {
-            Some(Step::Ended(ran, _)) => Asked::Ended(ran),
-            _ => Asked::Unknown,
+            Some(Step::Ended(ran, _)) => Some(Came::Ran(ran)),
+            _ => None,
         }
     }
 
@@ -242,7 +232,7 @@ impl Aside {
     ) -> Result<(), Box<Invocation>> {
         let mut state = self.state.lock();
         let is_left = |run: &Run| matches!(&run.step, Step::Ended(_, at) if at.elapsed() > KEPT);
-        let mut gone: Vec<Run> = state.runs.extract_if(.., |_, run| is_left(run)).map(|(_, run)| run).collect();
+        let left: Vec<_> = state.runs.extract_if(.., |_, run| is_left(run)).collect();
         if state.runs.len() >= RUNS_MAX || state.is_stopped {
             return Err(invocation);
         }
@@ -265,11 +255,11 @@ impl Aside {
             serving: Arc::clone(serving),
             step: Step::Waits,
         };
-        gone.extend(state.runs.insert(place.clone(), run));
+        let before = state.runs.insert(place.clone(), run);
         state.queue.push_back(place);
         self.note(&state);
         drop(state);
-        drop(gone);
+        drop((left, before));
         Ok(())
     }
 
@@ -282,8 +272,7 @@ impl Aside {
             // One that is never told of would be waited for as long as this host lives.
             let ran = catch_unwind(AssertUnwindSafe(run)).unwrap_or_else(|_| {
                 let message = "the host panicked while this ran; please report it".to_owned();
-                let failure = Failure { kind: FailureKind::Permanent, code: "host-bug".to_owned(), message };
-                Ran { result: Err(failure), logs: Vec::new() }
+                Failure::host_bug(message).into()
             });
             self.end(place, number, ran);
         }
@@ -341,9 +330,8 @@ mod tests {
     use std::sync::mpsc;
 
     use quest_engine::{
-        action::{Changes, Export},
-        model::{Catalog, Cause, Value},
-        schedule::Zone,
+        action::Changes,
+        model::{Catalog, Value},
     };
 
     use super::*;
@@ -379,28 +367,7 @@ mod tests {
     }
 
     fn invocation(action: &str) -> Box<Invocation> {
-        Box::new(Invocation {
-            export: Export::Perform,
-            quest: "q".to_owned(),
-            action: action.to_owned(),
-            context: "u".to_owned(),
-            instance: "i".to_owned(),
-            event_name: String::new(),
-            event_id: "e".to_owned(),
-            cause: Cause::Event,
-            accepted_at: 1,
-            processed_at: 1,
-            attempt: 1,
-            hops: 0,
-            payload: Value::Null,
-            variables: Arc::default(),
-            timers: Arc::default(),
-            patterns: Arc::default(),
-            zone: Zone::utc(),
-            missed: 0,
-            active: Arc::default(),
-            config: Arc::default(),
-        })
+        Box::new(Invocation { context: "u".to_owned(), ..Invocation::bare("q", action) })
     }
 
     /// Waits until partition 1 is told of the context.
@@ -412,11 +379,11 @@ mod tests {
         }
     }
 
-    fn reply(asked: Asked) -> Option<i64> {
-        match asked {
-            Asked::Ended(Ran { result: Ok(Changes { reply: Some(Value::Integer(n)), .. }), .. }) => Some(n),
-            Asked::Ended(other) => panic!("{other:?}"),
-            Asked::GoesOn | Asked::Unknown => None,
+    fn reply(came: Option<Came>) -> Option<i64> {
+        match came? {
+            Came::Ran(Ran { result: Ok(Changes { reply: Some(Value::Integer(n)), .. }), .. }) => Some(n),
+            Came::Ran(other) => panic!("{other:?}"),
+            Came::Aside => None,
         }
     }
 
@@ -425,17 +392,17 @@ mod tests {
         let (aside, (serving, answer)) = (aside(), told());
         let long = Invocation { processed_at: 2, ..*invocation("long") };
         assert!(aside.add(1, &serving, invocation("long")).is_ok());
-        assert!(matches!(aside.ask(1, &serving, &long), Asked::GoesOn));
+        assert!(matches!(aside.ask(1, &serving, &long), Some(Came::Aside)));
         assert!(aside.ended(1).is_empty());
         answer.send(7).expect("it is waited for");
         ended(&aside);
         assert!(aside.ended(1).is_empty(), "told once");
         // The upgrade before it, and a retry of it, are other runs.
-        assert!(matches!(aside.ask(1, &serving, &invocation("upgrade")), Asked::Unknown));
-        assert!(matches!(aside.ask(1, &serving, &Invocation { attempt: 2, ..long.clone() }), Asked::Unknown));
-        assert!(matches!(aside.ask(0, &serving, &long), Asked::Unknown));
+        assert!(aside.ask(1, &serving, &invocation("upgrade")).is_none());
+        assert!(aside.ask(1, &serving, &Invocation { attempt: 2, ..long.clone() }).is_none());
+        assert!(aside.ask(0, &serving, &long).is_none());
         assert_eq!(reply(aside.ask(1, &serving, &long)), Some(7));
-        assert!(matches!(aside.ask(1, &serving, &long), Asked::Unknown));
+        assert!(aside.ask(1, &serving, &long).is_none());
         assert!(!aside.is_used.load(Ordering::Acquire));
     }
 
@@ -446,7 +413,7 @@ mod tests {
         while aside.state.lock().runs.values().any(|run| matches!(run.step, Step::Waits)) {
             std::thread::yield_now();
         }
-        assert!(matches!(aside.ask(1, &new, &invocation("long")), Asked::Unknown));
+        assert!(aside.ask(1, &new, &invocation("long")).is_none());
         assert!(aside.add(1, &new, invocation("long")).is_ok());
         old_answer.send(1).expect("it is waited for");
         new_answer.send(2).expect("it is waited for");
@@ -459,7 +426,7 @@ mod tests {
         let (aside, (serving, answer)) = (aside(), told());
         assert!(aside.add(1, &serving, invocation("long")).is_ok());
         aside.leave(1);
-        assert!(matches!(aside.ask(1, &serving, &invocation("long")), Asked::Unknown));
+        assert!(aside.ask(1, &serving, &invocation("long")).is_none());
         answer.send(1).expect("it may have been begun");
         aside.stop();
         assert!(aside.add(1, &serving, invocation("long")).is_err(), "it runs in its turn");

@@ -112,17 +112,13 @@ impl Shares {
         meter.read_again(began);
         let ticket = match self.state.lock().begin(action, began, self) {
             Ok(ticket) => ticket,
-            Err(message) => return Ok(Ran { result: Err(refused(message)), logs: Vec::new() }),
+            Err(message) => return Ok(refused(message).into()),
         };
         let mut ticket = Ticket { of: self, number: ticket, is_slow: false, charge: None };
         let came = run();
         let took = began.elapsed();
-        if took < QUICK {
-            ticket.charge = came.as_ref().ok().and_then(ended_by_the_sandbox).map(|reason| (took, reason));
-            return came;
-        }
         // A thread that did not get to run, in a process that was stopped or on a busy machine, took nothing.
-        let took = took.min(meter.since());
+        let took = if took < QUICK { took } else { took.min(meter.since()) };
         ticket.is_slow = took >= QUICK;
         let reason = came.as_ref().ok().and_then(|ran| match ended_by_the_sandbox(ran) {
             None if took > SLOW => Some(format!("a run took {} ms", took.as_millis())),

@@ -2,18 +2,13 @@
 //!
 //! Nothing here decides anything: what a function means, what it refuses and with which code stands in `quest_engine::action`.
 
-use std::sync::Arc;
-
 use quest_engine::{
     action::{Definer, Given, Level, Recorder, Refusal, Seed},
     model::Value as ModelValue,
 };
 use wasmtime::component::HasSelf;
 
-use super::{
-    script::{Script, Told},
-    wasi::Console,
-};
+use super::run::{Phase, Run};
 
 wasmtime::component::bindgen!({
     path: "../wit",
@@ -23,31 +18,6 @@ wasmtime::component::bindgen!({
 
 pub(super) use exports::quest::host::guest::Error as GuestError;
 use quest::host::{log::Level as WitLevel, types::Error, types::Value};
-
-/// What a module's code is being run for.
-pub(super) enum Phase {
-    /// `define`: only definitions, log and random are there.
-    Defining(Definer),
-    /// `init` or `perform`.
-    Running(Box<Recorder>),
-}
-
-/// The data of a store: one run.
-pub(super) struct Run {
-    pub(super) phase: Phase,
-    /// What runs once the phase of definitions is over.
-    pub(super) next: Option<Box<Recorder>>,
-    /// Lines written while `define` ran.
-    pub(super) define_log: Vec<String>,
-    pub(super) limiter: super::limits::Limiter,
-    pub(super) wasi: Option<super::wasi::Wasi>,
-    /// The script that an interpreter runs.
-    pub(super) script: Option<Arc<Script>>,
-    /// What it told of the script.
-    pub(super) told: Told,
-    /// Random numbers while `define` runs: the same each time.
-    pub(super) define_random: Seed,
-}
 
 type Trappable<T> = wasmtime::Result<T>;
 type Refusable<T> = Trappable<Result<T, Error>>;
@@ -82,65 +52,6 @@ impl Run {
 
     fn define(&mut self, say: impl FnOnce(&mut Definer) -> Result<(), Refusal>) -> Refusable<()> {
         Ok(self.definer().and_then(|definer| say(definer).map_err(refused)))
-    }
-
-    /// Another action begins in the same instance.
-    pub(super) fn begin_again(&mut self, recorder: Box<Recorder>) {
-        if let Some(wasi) = &mut self.wasi {
-            wasi.begin_again(recorder.invocation());
-        }
-        self.phase = Phase::Running(recorder);
-        self.limiter.refused = None;
-        self.told = Told::default();
-    }
-
-    /// From here on the action runs.
-    pub(super) fn begin(&mut self) {
-        if let Some(recorder) = self.next.take() {
-            self.phase = Phase::Running(recorder);
-        }
-    }
-
-    /// Ends the run, wherever it has come to.
-    pub(super) fn take_recorder(&mut self) -> Option<Box<Recorder>> {
-        match std::mem::replace(&mut self.phase, Phase::Defining(Definer::default())) {
-            Phase::Running(recorder) => Some(recorder),
-            Phase::Defining(_) => self.next.take(),
-        }
-    }
-
-    /// What a `define` that returned has said.
-    pub(super) fn into_definer(self) -> Definer {
-        match self.phase {
-            Phase::Defining(definer) => definer,
-            Phase::Running(_) => Definer::default(),
-        }
-    }
-
-    /// Moves what was printed to the log, so that printed and written lines keep their order.
-    pub(super) fn take_printed(&mut self, whole: bool) {
-        let Some(wasi) = &self.wasi else { return };
-        let lines = wasi.take_lines(whole);
-        for (console, line) in lines {
-            let level = match console {
-                Console::Out => Level::Info,
-                Console::Err => Level::Error,
-            };
-            self.log(level, &line);
-        }
-    }
-
-    pub(super) fn log(&mut self, level: Level, message: &str) {
-        match &mut self.phase {
-            Phase::Running(recorder) => recorder.log(level, message),
-            Phase::Defining(_) => {
-                const LINES_MAX: usize = 100;
-                const BYTES_MAX: usize = 1024;
-                let room = LINES_MAX.saturating_sub(self.define_log.len());
-                let lines = message.lines().take(room).map(|line| &line[..line.floor_char_boundary(BYTES_MAX)]);
-                self.define_log.extend(lines.map(str::to_owned));
-            }
-        }
     }
 }
 

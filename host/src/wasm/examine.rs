@@ -10,11 +10,10 @@ use wasmtime::component::{
 };
 
 use super::{
-    Language, LoadError, Runtime,
-    border::Run,
-    failure,
+    Language, LoadError, Runtime, failure,
     imports::{self, Access, Import},
     module::{check_bytes, ready},
+    run::Run,
 };
 
 /// What a component is.

@@ -23,10 +23,11 @@ pub(super) fn of_run(
         let message = format!("all {} instances are in use (limit instances_max)", settings.instances_max);
         return Failure { kind: FailureKind::Transient, code: "busy".to_owned(), message };
     }
-    match error.downcast_ref::<Trap>() {
-        Some(Trap::Interrupt) => return Failure::timeout(too_long(limits.action_ms_max)),
-        Some(Trap::StackOverflow) => return limit(overflow(settings)),
-        _ => {}
+    if is_too_long(error) {
+        return Failure::timeout(too_long(limits.action_ms_max));
+    }
+    if let Some(Trap::StackOverflow) = error.downcast_ref::<Trap>() {
+        return limit(overflow(settings));
     }
     // A guest that was refused memory usually aborts: what it was refused is the reason, the trap only how it ended.
     match refused {
@@ -38,8 +39,7 @@ pub(super) fn of_run(
 
 /// The host's own panic, caught at its border.
 pub(super) fn of_host(panic: &str) -> Failure {
-    let message = format!("the host panicked while this ran: {panic}");
-    Failure { kind: FailureKind::Permanent, code: "host-bug".to_owned(), message }
+    Failure::host_bug(format!("the host panicked while this ran: {panic}"))
 }
 
 /// Runs what may panic: a bug in a host function ends one action, not the process.

@@ -11,10 +11,7 @@ use parking_lot::Mutex;
 use quest_engine::action::Invocation;
 use wasmtime::Store;
 
-use super::{
-    Keep, Module, Policy, QuestLimits,
-    border::{Quest, Run},
-};
+use super::{Keep, Module, Policy, QuestLimits, border::Quest, run::Run};
 
 /// An instance between two actions.
 pub(super) struct Instance {

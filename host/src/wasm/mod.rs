@@ -16,6 +16,7 @@ mod module;
 mod parts;
 mod policy;
 mod registry;
+mod run;
 mod script;
 mod settings;
 #[cfg(test)]
@@ -32,7 +33,7 @@ use std::{
 };
 
 use anyhow::{Context as _, anyhow};
-use quest_engine::action::{Definer, Export, Failure, FailureKind, Invocation, Ran, Recorder, Seed};
+use quest_engine::action::{Definer, Export, Failure, Invocation, Ran, Recorder, Seed};
 use wasmtime::{Engine, Store, component::Linker};
 
 pub use examine::Examined;
@@ -45,12 +46,10 @@ pub(crate) use script::serve_or_isolate;
 pub use script::{Defined, Language, Statement, isolate_in};
 pub use settings::RuntimeSettings;
 
-use border::{Phase, Run};
+use run::{Phase, Run};
 
 /// The period of the ticker that ends what runs too long.
 const TICK: Duration = Duration::from_millis(5);
-/// The code of what ran too long.
-const TIMEOUT: &str = "timeout";
 
 /// Compiles and runs modules.
 pub struct Runtime {
@@ -120,10 +119,8 @@ impl Runtime {
     /// Runs one action to its end, on this thread: in a fresh instance, or in one that was kept, where its quest asks for that.
     pub fn invoke(&self, module: &Arc<Module>, policy: &Policy, invocation: Invocation) -> Ran {
         let wall_ms = policy.limits.action_ms_max;
-        self.invoke_within(module, policy, invocation, wall_ms).unwrap_or_else(|_| {
-            let result = Err(Failure::timeout(failure::too_long(wall_ms)));
-            Ran { result, logs: Vec::new() }
-        })
+        let ran = self.invoke_within(module, policy, invocation, wall_ms);
+        ran.unwrap_or_else(|_| Failure::timeout(failure::too_long(wall_ms)).into())
     }
 
     /// The same, unless it takes longer than that, which is less than it may: then it is ended, and what was to be run is given back.
@@ -141,19 +138,21 @@ impl Runtime {
             match self.invoke_kept(module, policy, invocation, wall_ms, place, instance) {
                 InKept::Ran(ran) => return Ok(ran),
                 InKept::Longer(invocation) => return Err(invocation),
-                InKept::Failed(again) => invocation = again,
+                InKept::Failed(again) => invocation = *again,
             }
         }
         let (export, action) = (invocation.export, invocation.action.clone());
         let (pre, replayed) = module.code.pre();
-        let mut store = self.store(Phase::Defining(Definer::default()), &policy.limits);
-        store.data_mut().next = Some(recorder(module, policy, invocation));
+        let recorder = recorder(module, policy, invocation);
+        let (phase, next) = match replayed {
+            Some(_) => (Phase::Defining(Definer::default()), Some(recorder)),
+            None => (Phase::Running(recorder), None),
+        };
+        let mut store = self.store(phase, &policy.limits);
+        store.data_mut().next = next;
         set_deadline(&mut store, wall_ms.min(policy.limits.action_ms_max));
         let mut guest = None;
         let outcome = failure::guarded(|| {
-            if replayed.is_none() {
-                store.data_mut().begin();
-            }
             let instance = pre.instantiate(&mut store)?;
             if let Some(scripted) = replayed
                 && let Err(error) = script::replay(scripted, &instance, &mut store)?
@@ -184,7 +183,6 @@ impl Runtime {
         mut instance: kept::Instance,
     ) -> InKept {
         let (export, action) = (invocation.export, invocation.action.clone());
-        let again = invocation.clone();
         let kept::Instance { store, guest } = &mut instance;
         store.data_mut().begin_again(recorder(module, policy, invocation));
         set_deadline(store, wall_ms.min(policy.limits.action_ms_max));
@@ -192,14 +190,17 @@ impl Runtime {
         if let Some(invocation) = cut_short(&outcome, wall_ms, policy, store) {
             return InKept::Longer(invocation);
         }
+        let succeeded = matches!(outcome, Ok(Ok(Ok(()))));
+        if !succeeded
+            && !matches!(&outcome, Ok(Err(error)) if failure::is_too_long(error))
+            && let Some(invocation) = given_back(store)
+        {
+            tracing::debug!(quest = place.quest(), "an action failed in a kept instance; run afresh");
+            return InKept::Failed(invocation);
+        }
         let ran = self.end(module, policy, outcome, store);
-        match &ran.result {
-            Ok(_) => self.kept.put(place.clone(), instance),
-            Err(failure) if failure.code == TIMEOUT && failure.kind == FailureKind::Transient => {}
-            Err(failure) => {
-                tracing::debug!(quest = place.quest(), code = failure.code, "an action in a kept instance; run afresh");
-                return InKept::Failed(again);
-            }
+        if succeeded {
+            self.kept.put(place.clone(), instance);
         }
         InKept::Ran(ran)
     }
@@ -209,7 +210,7 @@ impl Runtime {
         let run = store.data_mut();
         run.take_printed(true);
         let Some(recorder) = run.take_recorder() else {
-            return Ran { result: Err(failure::of_host("the run was lost")), logs: Vec::new() };
+            return failure::of_host("the run was lost").into();
         };
         let (changes, logs) = recorder.finish();
         let result = match outcome {
@@ -279,17 +280,20 @@ enum InKept {
     /// It takes longer than it was given.
     Longer(Box<Invocation>),
     /// It is to be run afresh.
-    Failed(Invocation),
+    Failed(Box<Invocation>),
 }
 
 /// What was to be run, if it was ended for having taken longer than it was given, though it may take more.
 fn cut_short(outcome: &Outcome, wall_ms: u64, policy: &Policy, store: &mut Store<Run>) -> Option<Box<Invocation>> {
     match outcome {
-        Ok(Err(error)) if wall_ms < policy.limits.action_ms_max && failure::is_too_long(error) => {
-            store.data_mut().take_recorder().map(|recorder| Box::new(recorder.into_invocation()))
-        }
+        Ok(Err(error)) if wall_ms < policy.limits.action_ms_max && failure::is_too_long(error) => given_back(store),
         _ => None,
     }
+}
+
+/// What was to be run, as if it had never been begun.
+fn given_back(store: &mut Store<Run>) -> Option<Box<Invocation>> {
+    store.data_mut().take_recorder().map(|recorder| Box::new(recorder.into_invocation()))
 }
 
 fn set_deadline(store: &mut Store<Run>, wall_ms: u64) {

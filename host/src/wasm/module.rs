@@ -15,9 +15,10 @@ use wasmtime::{
 
 use super::{
     Runtime,
-    border::{self, Phase, QuestPre, Run},
+    border::{self, QuestPre},
     failure, imports, limits,
     parts::{self, PARTS_MAX},
+    run::{Phase, Run},
     script::{Script, Scripted, Told},
 };
 

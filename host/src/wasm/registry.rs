@@ -322,14 +322,14 @@ impl Serving for Snapshot {
     fn invoke(&self, invocation: Invocation) -> Ran {
         match self.code_of(&invocation) {
             Ok((module, policy)) => self.runtime.invoke(module, policy, invocation),
-            Err(gone) => Ran { result: Err(gone), logs: Vec::new() },
+            Err(gone) => gone.into(),
         }
     }
 
     fn invoke_within(&self, invocation: Invocation, within: Duration) -> Result<Ran, Box<Invocation>> {
         match self.code_of(&invocation) {
             Ok((module, policy)) => self.runtime.invoke_within(module, policy, invocation, within.as_millis() as u64),
-            Err(gone) => Ok(Ran { result: Err(gone), logs: Vec::new() }),
+            Err(gone) => Ok(gone.into()),
         }
     }
 }

@@ -1,11 +1,6 @@
 //! A bug of the host inside of a host function: it ends one action, and the next one runs.
 
-use std::sync::Arc;
-
-use quest_engine::{
-    action::{Export, FailureKind, Invocation},
-    model::{Cause, Value},
-};
+use quest_engine::action::{Export, FailureKind, Invocation};
 
 use super::{Policies, Runtime, RuntimeSettings};
 
@@ -47,28 +42,7 @@ const QUEST: &str = r#"(component
   (export "quest:host/guest@0.1.0" (instance $guest)))"#;
 
 fn invocation(export: Export) -> Invocation {
-    Invocation {
-        export,
-        quest: "draws".to_owned(),
-        action: "draw".to_owned(),
-        context: "c".to_owned(),
-        instance: "i".to_owned(),
-        event_name: String::new(),
-        event_id: "e".to_owned(),
-        cause: Cause::Event,
-        accepted_at: 1,
-        processed_at: 1,
-        attempt: 1,
-        hops: 0,
-        payload: Value::Null,
-        variables: Arc::default(),
-        timers: Arc::default(),
-        patterns: Arc::default(),
-        zone: quest_engine::schedule::Zone::utc(),
-        missed: 0,
-        active: Arc::default(),
-        config: Arc::default(),
-    }
+    Invocation { export, ..Invocation::bare("draws", "draw") }
 }
 
 #[test]

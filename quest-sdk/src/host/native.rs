@@ -42,7 +42,7 @@ pub(crate) fn run(
 ) -> Ran {
     let Some(entry) = entries.iter().find(|entry| entry.name == invocation.quest) else {
         let message = format!("the module has no quest {:?}", invocation.quest);
-        return Ran { result: Err(Failure::of_guest("unknown-quest".to_owned(), message)), logs: Vec::new() };
+        return Failure::of_guest("unknown-quest".to_owned(), message).into();
     };
     let action = match invocation.export {
         Export::Init => "init".to_owned(),

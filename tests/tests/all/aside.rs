@@ -2,7 +2,7 @@
 
 use quest_host_tests::{
     eventually,
-    guests::{guest, hostile},
+    guests::{guest, probe_and_hostile},
     process::{Host, Http, Setup},
     redis_server::{RedisOptions, RedisServer},
 };
@@ -84,21 +84,17 @@ fn count(host: &Host, context: &str) -> Value {
     host.json(&["vars", context])["probe"]["n"].clone()
 }
 
-fn modules() -> Vec<std::path::PathBuf> {
-    [vec![guest("guest-probe")], hostile().to_vec()].concat()
-}
-
 #[test]
 fn an_endless_loop_holds_up_its_context_only_on_the_embedded_store() {
     let folder = tempfile::tempdir().unwrap();
-    endless(&Setup::new(crate::EXE, folder.path(), &modules()));
+    endless(&Setup::new(crate::EXE, folder.path(), &probe_and_hostile()));
 }
 
 #[test]
 fn an_endless_loop_holds_up_its_context_only_on_redis() {
     let redis = RedisServer::start(RedisOptions::default()).unwrap();
     let folder = tempfile::tempdir().unwrap();
-    endless(&Setup::new(crate::EXE, folder.path(), &modules()).flags(&["--store", &redis.url()]));
+    endless(&Setup::new(crate::EXE, folder.path(), &probe_and_hostile()).flags(&["--store", &redis.url()]));
 }
 
 #[test]

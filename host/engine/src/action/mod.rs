@@ -97,6 +97,32 @@ pub struct Invocation {
 }
 
 impl Invocation {
+    /// An event's first delivery to an action of an instance without any state: for tests and measurements, which say what else there is.
+    pub fn bare(quest: &str, action: &str) -> Self {
+        Self {
+            export: Export::Perform,
+            quest: quest.to_owned(),
+            action: action.to_owned(),
+            context: "c".to_owned(),
+            instance: "i".to_owned(),
+            event_name: "e".to_owned(),
+            event_id: "id".to_owned(),
+            cause: Cause::Event,
+            accepted_at: 1_000,
+            processed_at: 1_000,
+            attempt: 1,
+            hops: 0,
+            payload: Value::Null,
+            variables: Arc::default(),
+            timers: Arc::default(),
+            patterns: Arc::default(),
+            zone: Zone::utc(),
+            missed: 0,
+            active: Arc::default(),
+            config: Arc::default(),
+        }
+    }
+
     /// Whether effects are refused (a query).
     pub fn is_read_only(&self) -> bool {
         self.cause == Cause::Query
@@ -199,6 +225,11 @@ impl Failure {
     /// A trap: a bug of the quest, or a limit that ends it.
     pub fn trap(message: String) -> Self {
         Self { kind: FailureKind::Permanent, code: "trap".to_owned(), message: cut(message, MESSAGE_BYTES_MAX) }
+    }
+
+    /// A bug of the host, which is no fault of the quest's.
+    pub fn host_bug(message: String) -> Self {
+        Self { kind: FailureKind::Permanent, code: "host-bug".to_owned(), message }
     }
 
     /// The wall-time limit. Counts as transient: a machine may just have been busy.
@@ -365,4 +396,11 @@ pub struct Ran {
     pub result: Result<Changes, Failure>,
     /// What the quest wrote to its log.
     pub logs: Vec<LogLine>,
+}
+
+impl From<Failure> for Ran {
+    /// A run that never began, or left no log.
+    fn from(failure: Failure) -> Self {
+        Self { result: Err(failure), logs: Vec::new() }
+    }
 }

@@ -8,28 +8,8 @@ fn recorder(cause: Cause, limits: ActionLimits) -> Recorder {
 }
 
 fn permitted(cause: Cause, limits: ActionLimits, permissions: Permissions) -> Recorder {
-    let invocation = Invocation {
-        export: Export::Perform,
-        quest: "q".to_owned(),
-        action: "a".to_owned(),
-        context: "c".to_owned(),
-        instance: "i".to_owned(),
-        event_name: "e".to_owned(),
-        event_id: "id".to_owned(),
-        cause,
-        accepted_at: 1_000,
-        processed_at: 1_000,
-        attempt: 1,
-        hops: 0,
-        payload: Value::from_json("{\"a~/\": [1, 2]}").expect("JSON"),
-        variables: Arc::default(),
-        timers: Arc::default(),
-        patterns: Arc::default(),
-        zone: crate::schedule::Zone::utc(),
-        missed: 0,
-        active: Arc::default(),
-        config: Arc::default(),
-    };
+    let payload = Value::from_json("{\"a~/\": [1, 2]}").expect("JSON");
+    let invocation = Invocation { cause, payload, ..Invocation::bare("q", "a") };
     Recorder::new(invocation, limits, permissions, None)
 }
 

@@ -174,9 +174,8 @@ impl Partition {
         let mut names = self.wakes.due(horizon, due_max, &self.aside);
         let max = self.limits.backlogs_turn_max;
         let (done, ahead): (Vec<_>, Vec<_>) = self.backlogs.iter().partition(|name| **name <= self.rotation);
-        let waits = |name: &&String| self.aside.contains(*name);
-        let picked: Vec<String> =
-            ahead.into_iter().chain(done).filter(|name| !waits(name)).take(max).cloned().collect();
+        let ready = ahead.into_iter().chain(done).filter(|name| !self.aside.contains(*name));
+        let picked: Vec<String> = ready.take(max).cloned().collect();
         if let Some(last) = picked.last() {
             self.rotation.clone_from(last);
         }

@@ -10,9 +10,9 @@ use std::{
 use anyhow::{Context as _, bail};
 use futures_util::future::try_join_all;
 use quest_engine::{
-    action::{Export, Invocation},
+    action::Invocation,
     keys,
-    model::{Cause, QuestDefinition, Value, partition_of},
+    model::{QuestDefinition, Value, partition_of},
     write::Write,
 };
 use tokio_util::sync::CancellationToken;
@@ -172,25 +172,12 @@ pub(super) fn action_on(definition: Option<&QuestDefinition>, (quest, event): (&
 /// One call of the load.
 pub(super) fn call(quest: &str, action: &str, event: &str) -> Invocation {
     Invocation {
-        export: Export::Perform,
-        quest: quest.to_owned(),
-        action: action.to_owned(),
         context: load::context(0),
         instance: "0123456789abcdef".to_owned(),
         event_name: event.to_owned(),
         event_id: "0123456789abcdef0123456789abcdef".to_owned(),
-        cause: Cause::Event,
-        accepted_at: 1,
-        processed_at: 1,
-        attempt: 1,
-        hops: 0,
-        payload: Value::Null,
         variables: Arc::new(BTreeMap::from([("counter".to_owned(), Value::Integer(1))])),
-        timers: Arc::default(),
-        patterns: Arc::default(),
-        zone: quest_engine::schedule::Zone::utc(),
-        missed: 0,
         active: Arc::new(vec![quest.to_owned()]),
-        config: Arc::default(),
+        ..Invocation::bare(quest, action)
     }
 }

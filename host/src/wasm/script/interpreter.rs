@@ -9,11 +9,7 @@ use parking_lot::Mutex;
 use wasmtime::component::{Component, Linker};
 
 use super::{Language, Statement, snapshot::Instrumented};
-use crate::wasm::{
-    LoadError, Runtime,
-    border::{QuestPre, Run},
-    module::ready,
-};
+use crate::wasm::{LoadError, Runtime, border::QuestPre, module::ready, run::Run};
 
 /// Statements of a script that are kept.
 const STATEMENTS_MAX: usize = 1_000;

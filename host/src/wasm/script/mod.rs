@@ -30,9 +30,10 @@ pub(crate) use typescript::serve_or_isolate;
 
 use super::{
     LoadError, Module, Runtime,
-    border::{GuestError, QuestPre, Run},
+    border::{GuestError, QuestPre},
     failure,
     module::Code,
+    run::Run,
 };
 
 /// The code of an interpreter's own words for a script that does not parse.

@@ -23,8 +23,9 @@ use wasmtime_wizer::{ComponentContext, ComponentInstanceState, Wizer};
 use super::{Interpreter, Scripted, interpreter::prepare};
 use crate::wasm::{
     LoadError, Runtime,
-    border::{Phase, QuestPre, Run},
+    border::QuestPre,
     failure,
+    run::{Phase, Run},
 };
 
 /// The function whose effect a snapshot keeps.

@@ -22,7 +22,7 @@ use quest_engine::{
 use wasmtime::component::{Linker, ResourceTable};
 use wasmtime_wasi::{HostWallClock, WasiCtx, WasiCtxView, WasiView};
 
-use super::border::{Phase, Run};
+use super::run::{Phase, Run};
 pub(super) use console::Console;
 use console::{Printed, Printer};
 

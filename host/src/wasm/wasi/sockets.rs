@@ -14,7 +14,7 @@ use wasmtime_wasi::p2::{
     },
 };
 
-use super::super::border::Run;
+use super::super::run::Run;
 
 pub(super) fn link(linker: &mut Linker<Run>) -> wasmtime::Result<()> {
     tcp_create_socket::add_to_linker::<Run, HasSelf<Run>>(linker, |run| run)?;

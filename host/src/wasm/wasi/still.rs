@@ -16,7 +16,7 @@ use wasmtime_wasi::p2::{
     subscribe,
 };
 
-use super::{super::border::Run, Wasi};
+use super::{super::run::Run, Wasi};
 
 /// What one reading of the clock takes, in nanoseconds: loops that wait for it end.
 const READING_NS: u64 = 1_000;

@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, fs::File};
 
 use quest_host_tests::{
     eventually,
-    guests::{guest, hostile},
+    guests::probe_and_hostile,
     load::{Accounts, CONTEXTS},
     process::{Guard, Host, Http, Setup},
     redis_server::{RedisOptions, RedisServer},
@@ -111,19 +111,15 @@ fn tail(host: &Host) -> (std::path::PathBuf, Guard) {
     (file, Guard(child))
 }
 
-fn modules() -> Vec<std::path::PathBuf> {
-    [vec![guest("guest-probe")], hostile().to_vec()].concat()
-}
-
 #[test]
 fn ten_hostile_quests_on_the_embedded_store() {
     let folder = tempfile::tempdir().unwrap();
-    ten(Setup::new(crate::EXE, folder.path(), &modules()));
+    ten(Setup::new(crate::EXE, folder.path(), &probe_and_hostile()));
 }
 
 #[test]
 fn ten_hostile_quests_on_redis() {
     let redis = RedisServer::start(RedisOptions::default()).unwrap();
     let folder = tempfile::tempdir().unwrap();
-    ten(Setup::new(crate::EXE, folder.path(), &modules()).flags(&["--store", &redis.url()]));
+    ten(Setup::new(crate::EXE, folder.path(), &probe_and_hostile()).flags(&["--store", &redis.url()]));
 }

@@ -36,25 +36,16 @@ pub fn probe() -> Vec<u8> {
 pub fn invocation(action: &str) -> Invocation {
     Invocation {
         export: if action == "init" { Export::Init } else { Export::Perform },
-        quest: "probe".to_owned(),
-        action: action.to_owned(),
         context: "user-1".to_owned(),
         instance: "abc".to_owned(),
-        event_name: "e".to_owned(),
         event_id: "id-1".to_owned(),
         cause: if action == "total" { Cause::Query } else { Cause::Event },
         accepted_at: 1_700_000_000_123,
         processed_at: 1_700_000_000_456,
-        attempt: 1,
-        hops: 0,
         payload: Value::Integer(5),
         variables: Arc::new(BTreeMap::from([("n".to_owned(), Value::Integer(7))])),
-        timers: Arc::default(),
-        patterns: Arc::default(),
-        zone: quest_engine::schedule::Zone::utc(),
-        missed: 0,
         active: Arc::new(vec!["probe".to_owned()]),
-        config: Arc::default(),
+        ..Invocation::bare("probe", action)
     }
 }
 
