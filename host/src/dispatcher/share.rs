@@ -17,6 +17,8 @@ use std::{
 use parking_lot::Mutex;
 use quest_engine::action::{Export, Failure, FailureKind, Invocation, Ran};
 
+use crate::thread_time::thread_time;
+
 /// A run that succeeds is charged when it took longer: interpreters that start, or a page of work, do not.
 pub(super) const SLOW: Duration = Duration::from_millis(100);
 /// What an action may owe, and all that owe something together, before runs are put off.
@@ -249,20 +251,6 @@ impl Debt {
 
 fn later(shares: &Shares) -> String {
     format!("what is slow, or ends at a limit, gets {} % of the time (pace.slow_share)", shares.percent)
-}
-
-/// What this thread has used of a processor.
-#[cfg(unix)]
-fn thread_time() -> Duration {
-    let time = rustix::time::clock_gettime(rustix::time::ClockId::ThreadCPUTime);
-    Duration::new(u64::try_from(time.tv_sec).unwrap_or(0), u32::try_from(time.tv_nsec).unwrap_or(0))
-}
-
-/// Not known here: what a run is charged is what it took by the clock.
-#[cfg(not(unix))]
-fn thread_time() -> Duration {
-    static START: std::sync::OnceLock<Instant> = std::sync::OnceLock::new();
-    START.get_or_init(Instant::now).elapsed()
 }
 
 #[cfg(test)]

@@ -34,7 +34,7 @@ use std::{
 
 use anyhow::{Context as _, anyhow};
 use quest_engine::action::{Definer, Export, Failure, Invocation, Ran, Recorder, Seed};
-use wasmtime::{Engine, Store, component::Linker};
+use wasmtime::{Engine, Store, UpdateDeadline, component::Linker};
 
 pub use examine::Examined;
 pub use imports::{Access, Import};
@@ -46,7 +46,7 @@ pub(crate) use script::serve_or_isolate;
 pub use script::{Defined, Language, Statement, isolate_in};
 pub use settings::RuntimeSettings;
 
-use run::{Phase, Run};
+use run::{Patience, Phase, Run};
 
 /// The period of the ticker that ends what runs too long.
 const TICK: Duration = Duration::from_millis(5);
@@ -150,7 +150,7 @@ impl Runtime {
         };
         let mut store = self.store(phase, &policy.limits);
         store.data_mut().next = next;
-        set_deadline(&mut store, wall_ms.min(policy.limits.action_ms_max));
+        set_deadline_of(&mut store, wall_ms, policy);
         let mut guest = None;
         let outcome = failure::guarded(|| {
             let instance = pre.instantiate(&mut store)?;
@@ -185,7 +185,7 @@ impl Runtime {
         let (export, action) = (invocation.export, invocation.action.clone());
         let kept::Instance { store, guest } = &mut instance;
         store.data_mut().begin_again(recorder(module, policy, invocation));
-        set_deadline(store, wall_ms.min(policy.limits.action_ms_max));
+        set_deadline_of(store, wall_ms, policy);
         let outcome = failure::guarded(|| call(guest, store, export, &action));
         if let Some(invocation) = cut_short(&outcome, wall_ms, policy, store) {
             return InKept::Longer(invocation);
@@ -237,6 +237,7 @@ impl Runtime {
         let limiter = limits::Limiter::new(&self.settings, limits);
         let run = Run {
             phase,
+            patience: None,
             next: None,
             define_log: Vec::new(),
             limiter,
@@ -248,6 +249,10 @@ impl Runtime {
         let mut store = Store::new(&self.engine, run);
         store.limiter(|run| &mut run.limiter);
         store.set_hostcall_fuel(limits.call_bytes_max);
+        store.epoch_deadline_callback(|store| {
+            let left = store.data().patience.as_ref().and_then(Patience::left);
+            Ok(left.map_or(UpdateDeadline::Interrupt, |left| UpdateDeadline::Continue(ticks(left))))
+        });
         set_deadline(&mut store, limits.action_ms_max);
         store
     }
@@ -296,9 +301,21 @@ fn given_back(store: &mut Store<Run>) -> Option<Box<Invocation>> {
     store.data_mut().take_recorder().map(|recorder| Box::new(recorder.into_invocation()))
 }
 
+/// For an action that is given this much by the clock, or all that it may take: then so much of a processor.
+fn set_deadline_of(store: &mut Store<Run>, wall_ms: u64, policy: &Policy) {
+    let all_ms = policy.limits.action_ms_max;
+    store.data_mut().patience = (wall_ms >= all_ms).then(|| Patience::of(Duration::from_millis(all_ms)));
+    set_deadline(store, wall_ms.min(all_ms));
+}
+
 fn set_deadline(store: &mut Store<Run>, wall_ms: u64) {
+    store.set_epoch_deadline(ticks(Duration::from_millis(wall_ms)));
+}
+
+/// The ticks that are over when so much time is.
+fn ticks(time: Duration) -> u64 {
     // One more than it takes: the present tick is partly over.
-    store.set_epoch_deadline(wall_ms.div_ceil(TICK.as_millis() as u64) + 1);
+    time.as_nanos().div_ceil(TICK.as_nanos()) as u64 + 1
 }
 
 /// Moves the engine's epoch on, on a thread of its own: a busy async runtime must not delay it.

@@ -66,7 +66,7 @@ pub enum Keep {
 /// What one action of a quest may take.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct QuestLimits {
-    /// Wall time of an action, in milliseconds.
+    /// Time of an action, in milliseconds: of a processor, and at most twice that by the clock.
     pub action_ms_max: u64,
     /// Bytes of linear memory of an instance.
     pub memory_bytes_max: usize,

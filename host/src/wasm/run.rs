@@ -2,7 +2,10 @@
 //!
 //! Must not know: which functions the contract has.
 
-use std::sync::Arc;
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use quest_engine::action::{Definer, Level, Recorder, Seed};
 
@@ -10,6 +13,7 @@ use super::{
     script::{Script, Told},
     wasi::Console,
 };
+use crate::thread_time::thread_time;
 
 /// What a module's code is being run for.
 pub(super) enum Phase {
@@ -22,6 +26,8 @@ pub(super) enum Phase {
 /// The data of a store: one run.
 pub(super) struct Run {
     pub(super) phase: Phase,
+    /// More time, where the run did not get what it may take of a processor.
+    pub(super) patience: Option<Patience>,
     /// What runs once the phase of definitions is over.
     pub(super) next: Option<Box<Recorder>>,
     /// Lines written while `define` ran.
@@ -34,6 +40,30 @@ pub(super) struct Run {
     pub(super) told: Told,
     /// Random numbers while `define` runs: the same each time.
     pub(super) define_random: Seed,
+}
+
+/// What a run may take of a processor, and until when at the most: others run beside it, and it is not to end for that.
+pub(super) struct Patience {
+    /// By the thread's own time.
+    until: Duration,
+    at_most: Instant,
+}
+
+/// How many times as long a run may take by the clock as of a processor.
+const TIMES_BY_THE_CLOCK: u32 = 2;
+
+impl Patience {
+    /// From now on, on this thread.
+    pub(super) fn of(time: Duration) -> Self {
+        Self { until: thread_time() + time, at_most: Instant::now() + time * TIMES_BY_THE_CLOCK }
+    }
+
+    /// How much longer, if any.
+    pub(super) fn left(&self) -> Option<Duration> {
+        let of_processor = self.until.checked_sub(thread_time())?;
+        let by_the_clock = self.at_most.checked_duration_since(Instant::now())?;
+        Some(of_processor.min(by_the_clock)).filter(|left| !left.is_zero())
+    }
 }
 
 impl Run {
@@ -94,5 +124,24 @@ impl Run {
                 self.define_log.extend(lines.map(str::to_owned));
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn patience_is_of_the_threads_own_time() {
+        let hour = Duration::from_secs(3_600);
+        let (patience, short) = (Patience::of(hour), Patience::of(Duration::from_millis(1)));
+        assert!(patience.left().is_some_and(|left| left <= hour));
+        let began = thread_time();
+        while thread_time() - began < Duration::from_millis(2) {
+            std::hint::spin_loop();
+        }
+        assert_eq!(short.left(), None, "it had its time");
+        let late = Patience { until: thread_time() + hour, at_most: Instant::now() };
+        assert_eq!(late.left(), None, "whatever it had of a processor");
     }
 }

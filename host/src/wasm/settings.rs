@@ -17,7 +17,8 @@ pub struct RuntimeSettings {
     /// Where compiled code is kept; none: it is compiled at each start. The host's setting `cache`.
     #[serde(skip)]
     pub cache: Option<PathBuf>,
-    /// Wall time of one action, in milliseconds. Ends endless loops; counts as a transient failure, since a machine may be busy.
+    /// Time of one action, in milliseconds: of a processor, and at most twice that by the clock. Ends endless loops; counts as a transient
+    /// failure, since a machine may be busy.
     pub action_ms_max: u64,
     /// Wall time of `define`, in milliseconds: slow languages start their runtime in it.
     pub define_ms_max: u64,
