@@ -14,6 +14,6 @@ pub mod service;
 pub mod settings;
 pub mod simulate;
 pub mod store;
-mod thread_time;
+mod threads;
 pub mod wasm;
 mod watch;

@@ -25,10 +25,12 @@ use quest_engine::action::{Failure, Invocation, Ran};
 use tokio::sync::Notify;
 
 use super::{Shared, share};
-use crate::{quests::Serving, store::PartitionId};
+use crate::{quests::Serving, store::PartitionId, threads::take_long_slices};
 
 /// Runs that wait, go on, or have ended and were not asked for yet. What finds no room runs in its turn.
 const RUNS_MAX: usize = 256;
+/// How long such a run goes on before others have a turn: as long as Linux lets it, so that whatever wakes up comes first.
+const SLICE: Duration = Duration::from_millis(100);
 /// How long what nobody asks for is kept.
 const KEPT: Duration = Duration::from_secs(30);
 
@@ -162,7 +164,7 @@ impl Aside {
         Arc::new(Self {
             shares: Arc::new(shares),
             bells,
-            threads_max: turns.max(1),
+            threads_max: threads_at_once(turns),
             is_used: AtomicBool::new(false),
             state: Mutex::default(),
         })
@@ -265,6 +267,7 @@ impl Aside {
 
     /// Runs what waits, until nothing does.
     fn work(&self) {
+        take_long_slices(SLICE);
         while let Some(Begun { place, number, invocation, serving }) = self.next() {
             let action = share::selector(&invocation);
             let invocation = Arc::unwrap_or_clone(invocation);
@@ -323,6 +326,12 @@ impl Aside {
     fn note(&self, state: &State) {
         self.is_used.store(!state.runs.is_empty() || !state.untold.is_empty(), Ordering::Release);
     }
+}
+
+/// More than there are processors would only take them from the turns; but one that goes on for long is not to hold up all others.
+fn threads_at_once(turns: usize) -> usize {
+    let processors = std::thread::available_parallelism().map_or(1, usize::from);
+    turns.min(processors.max(2)).max(1)
 }
 
 #[cfg(test)]

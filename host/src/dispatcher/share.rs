@@ -17,7 +17,7 @@ use std::{
 use parking_lot::Mutex;
 use quest_engine::action::{Export, Failure, FailureKind, Invocation, Ran};
 
-use crate::thread_time::thread_time;
+use crate::threads::thread_time;
 
 /// A run that succeeds is charged when it took longer: interpreters that start, or a page of work, do not.
 pub(super) const SLOW: Duration = Duration::from_millis(100);
@@ -25,7 +25,7 @@ pub(super) const SLOW: Duration = Duration::from_millis(100);
 const CREDIT: Duration = Duration::from_millis(200);
 const CREDIT_OF_ALL: Duration = Duration::from_millis(500);
 /// A run is slow for those that wait behind it when it took longer.
-const QUICK: Duration = Duration::from_millis(5);
+const QUICK: Duration = Duration::from_millis(2);
 /// After how many such runs an action's next is set aside from its beginning: one may be slow because its code was never run before.
 const STRIKES: u8 = 2;
 /// Of a failure's text, what is kept.

@@ -13,7 +13,7 @@ use super::{
     script::{Script, Told},
     wasi::Console,
 };
-use crate::thread_time::thread_time;
+use crate::threads::thread_time;
 
 /// What a module's code is being run for.
 pub(super) enum Phase {
