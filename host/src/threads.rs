@@ -1,6 +1,6 @@
 //! What a thread has used of a processor, and how long it goes on before others have a turn.
 //!
-//! On Linux. Elsewhere the clock stands for the first, and the second is left to the system.
+//! Where a system is no Unix, the clock stands for the first; where it is not Linux, the second is left to it.
 
 use std::time::Duration;
 
@@ -81,14 +81,14 @@ mod tests {
         let slice = Duration::from_millis(20);
         let (before, after) = std::thread::spawn(move || {
             let before = linux::attributes().unwrap();
-            linux::set_slice(slice).unwrap();
+            take_long_slices(slice);
             (before, linux::attributes().unwrap())
         })
         .join()
         .unwrap();
         let rest = |of: &libc::sched_attr| (of.sched_policy, of.sched_flags, of.sched_nice, of.sched_priority);
         assert_eq!(rest(&before), rest(&after));
-        // A kernel before 6.12 keeps what it had.
+        // A kernel before 6.12 keeps what it had, as one that refuses does.
         assert!([before.sched_runtime, slice.as_nanos() as u64].contains(&after.sched_runtime));
     }
 }

@@ -148,8 +148,8 @@ pub(super) struct Meter {
     at: Instant,
 }
 
-/// How old what was read may be.
-const READ_AGAIN: Duration = Duration::from_millis(2);
+/// How old what was read may be: what the turn did in that time counts as the run's, and is to be little beside [`QUICK`].
+const READ_AGAIN: Duration = Duration::from_micros(500);
 
 impl Meter {
     pub(super) fn start() -> Self {

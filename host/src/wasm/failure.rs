@@ -58,8 +58,8 @@ pub(super) fn is_too_long(error: &wasmtime::Error) -> bool {
 }
 
 /// The text for it.
-pub(super) fn too_long(wall_ms: u64) -> String {
-    format!("it ran longer than {wall_ms} ms (limit action_ms_max)")
+pub(super) fn too_long(ms_max: u64) -> String {
+    format!("it ran longer than {ms_max} ms (limit action_ms_max)")
 }
 
 /// Whether the pool had no instance left.

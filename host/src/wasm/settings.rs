@@ -34,9 +34,9 @@ pub struct RuntimeSettings {
     pub core_instances_max: u32,
     /// Bytes of stack of a run: well inside of a thread's, so that endless recursion ends the action and not the host.
     pub stack_bytes_max: usize,
-    /// Bytes that one call of a host function may hand over: the wall time ends a run between calls, so each must be short.
+    /// Bytes that one call of a host function may hand over: a run's time ends it between calls, so each must be short.
     pub call_bytes_max: usize,
-    /// Instances at once: as many as turns and queries run at once, and some for loading. Past it an action fails as `busy` and is tried again.
+    /// Instances at once: as many as turns, runs beside them and queries go on at once, and some for loading. Past it an action fails as `busy` and is tried again.
     pub instances_max: u32,
     /// Instances that are kept between actions, of quests that ask for it; 0: none. They are among `instances_max`, each with its memory.
     pub instances_kept_max: u32,

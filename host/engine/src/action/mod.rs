@@ -232,7 +232,7 @@ impl Failure {
         Self { kind: FailureKind::Permanent, code: "host-bug".to_owned(), message }
     }
 
-    /// The wall-time limit. Counts as transient: a machine may just have been busy.
+    /// The limit of time. Counts as transient: a machine may just have been busy.
     pub fn timeout(message: String) -> Self {
         Self { kind: FailureKind::Transient, code: "timeout".to_owned(), message }
     }
