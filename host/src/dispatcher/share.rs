@@ -301,7 +301,7 @@ mod tests {
         let ok = || Ran { result: Ok(quest_engine::action::Changes::default()), logs: Vec::new() };
         assert!(shares.run("q", &mut Meter::start(), ok).result.is_ok());
         assert!(shares.state.lock().debts.is_empty() && shares.state.lock().running.is_empty());
-        let trap = || Ran { result: Err(Failure::trap("aborted".to_owned())), logs: Vec::new() };
+        let trap = || Ran::from(Failure::trap("aborted".to_owned()));
         assert!(shares.run("q", &mut Meter::start(), trap).result.is_err());
         assert_eq!(shares.state.lock().debts["q"].reason, "aborted");
     }
