@@ -21,7 +21,7 @@ pub struct RedisSentinel {
     master: RedisServer,
     replica: RedisServer,
     sentinels: Vec<(u16, Guard)>,
-    _folders: Vec<TempDir>,
+    folders: Vec<TempDir>,
 }
 
 impl RedisSentinel {
@@ -30,14 +30,14 @@ impl RedisSentinel {
         let master = RedisServer::start(RedisOptions::default())?;
         let more = vec![format!("replicaof 127.0.0.1 {}", master.port())];
         let replica = RedisServer::start(RedisOptions { more, ..RedisOptions::default() })?;
-        let mut group = Self { master, replica, sentinels: Vec::new(), _folders: Vec::new() };
-        group.follows()?;
+        let mut group = Self { master, replica, sentinels: Vec::new(), folders: Vec::new() };
+        poll("the replica to follow", || group.is_linked() == Some(true))?;
         for _ in 0..3 {
             let folder = tempfile::tempdir()?;
             group.sentinels.push(sentinel(&folder, group.master.port())?);
-            group._folders.push(folder);
+            group.folders.push(folder);
         }
-        group.watched()?;
+        group.settle()?;
         Ok(group)
     }
 
@@ -68,38 +68,76 @@ impl RedisSentinel {
         self.master.kill9();
     }
 
-    /// Waits until the replica of the killed master is master, and starts the other as its replica.
+    /// Waits until the sentinels have replaced the killed master, and starts it again, as the replica of whoever is master then.
     pub fn fail_over(&mut self) -> Result<()> {
-        let promoted = self.replica.port();
-        poll("the sentinels to promote the replica", || {
-            self.sentinels.iter().all(|(port, _)| named(*port).is_some_and(|port| port == promoted))
-        })?;
+        let killed = self.master.port();
+        poll("the sentinels to replace the master", || self.named_by_all().is_some_and(|port| port != killed))
+            .with_context(|| self.logs())?;
         self.master.restart()?;
-        std::mem::swap(&mut self.master, &mut self.replica);
-        self.replica.command(&["REPLICAOF", "127.0.0.1", &promoted.to_string()])?;
-        self.follows()?;
-        self.watched()
+        self.settle()
     }
 
-    fn follows(&self) -> Result<()> {
-        poll("the replica to follow", || {
-            let info = self.replica.command(&["INFO", "replication"]).unwrap_or_default();
-            info.contains("role:slave") && info.contains("master_link_status:up")
-        })
+    /// Waits until one is the other's replica, and each sentinel could lead a failover. Sentinels that found a new master slow to answer may
+    /// replace it too, by the one that was just started: theirs is the word.
+    fn settle(&mut self) -> Result<()> {
+        let mut told = None;
+        let mut is_settled = || {
+            let named = self.named_by_all()?;
+            if named == self.replica.port() {
+                std::mem::swap(&mut self.master, &mut self.replica);
+            }
+            if told != Some(named) {
+                // They do it too, some ten seconds later.
+                self.replica.command(&["REPLICAOF", "127.0.0.1", &named.to_string()]).ok()?;
+                told = Some(named);
+            }
+            Some(self.is_linked()? && self.sentinels.iter().all(|(port, _)| self.is_watched_by(*port)))
+        };
+        poll("servers and sentinels to settle", || is_settled() == Some(true)).with_context(|| self.logs())
     }
 
-    /// Waits until each sentinel could lead a failover.
-    fn watched(&self) -> Result<()> {
-        let replica = self.replica.port().to_string();
-        poll("the sentinels to watch", || {
-            self.sentinels.iter().all(|(port, _)| {
-                let quorum = command(*port, &["SENTINEL", "CKQUORUM", NAME]).unwrap_or_default();
-                let replicas = command(*port, &["SENTINEL", "REPLICAS", NAME]).unwrap_or_default();
-                let fit = !["s_down", "o_down", "disconnected"].iter().any(|flag| replicas.contains(flag));
-                quorum.contains("3 usable") && replicas.contains(&replica) && fit
-            })
-        })
+    /// Whether the one is master and the other its replica.
+    fn is_linked(&self) -> Option<bool> {
+        let (master, replica) = (replication(&self.master)?, replication(&self.replica)?);
+        Some(
+            master.contains("role:master")
+                && replica.contains("role:slave")
+                && replica.contains("master_link_status:up"),
+        )
     }
+
+    /// Whether a sentinel could lead a failover to the replica.
+    fn is_watched_by(&self, sentinel: u16) -> bool {
+        let quorum = command(sentinel, &["SENTINEL", "CKQUORUM", NAME]).unwrap_or_default();
+        let replicas = command(sentinel, &["SENTINEL", "REPLICAS", NAME]).unwrap_or_default();
+        let fit = !["s_down", "o_down", "disconnected"].iter().any(|flag| replicas.contains(flag));
+        quorum.contains("3 usable") && replicas.contains(&self.replica.port().to_string()) && fit
+    }
+
+    /// The port of the master, once all sentinels name the same.
+    fn named_by_all(&self) -> Option<u16> {
+        let first = self.named()?;
+        self.sentinels.iter().all(|(port, _)| named(*port) == Some(first)).then_some(first)
+    }
+
+    /// What the sentinels wrote to their logs last.
+    fn logs(&self) -> String {
+        let logs = self.folders.iter().map(|folder| {
+            let log = std::fs::read_to_string(folder.path().join("sentinel.log")).unwrap_or_default();
+            let lines: Vec<_> = log.lines().collect();
+            lines[lines.len().saturating_sub(30)..].join("\n")
+        });
+        format!(
+            "master {}, replica {}\n{}",
+            self.master.port(),
+            self.replica.port(),
+            logs.collect::<Vec<_>>().join("\n")
+        )
+    }
+}
+
+fn replication(server: &RedisServer) -> Option<String> {
+    server.command(&["INFO", "replication"]).ok()
 }
 
 /// The port of the master that a sentinel names.

@@ -163,6 +163,8 @@ struct Shared {
     bells: Arc<[Notify]>,
     /// Whether the broadcast log may have something new; one a partition.
     broadcasts: Vec<AtomicBool>,
+    /// How many contexts have a backlog; one a partition, 0 where another host owns it.
+    backlogs: Vec<AtomicU64>,
     /// Limits the turns that run at once.
     turns: Semaphore,
     /// Runs that take long.
@@ -196,6 +198,7 @@ impl Dispatcher {
             counters: Counters::default(),
             bells,
             broadcasts: (0..partitions).map(|_| AtomicBool::new(true)).collect(),
+            backlogs: (0..partitions).map(|_| AtomicU64::new(0)).collect(),
             owned: Mutex::default(),
             kept: Mutex::default(),
         });
@@ -250,6 +253,11 @@ impl Status {
     pub fn counters(&self) -> &Counters {
         &self.0.counters
     }
+
+    /// How many contexts of the partitions owned have a backlog: entries that were taken in and wait for a turn, or for a run aside to end.
+    pub fn backlogs(&self) -> u64 {
+        self.0.backlogs.iter().map(|count| count.load(Ordering::Acquire)).sum()
+    }
 }
 
 impl Shared {
@@ -268,6 +276,12 @@ impl Shared {
     fn wake_for_broadcasts(&self) {
         self.broadcasts.iter().for_each(|hint| hint.store(true, Ordering::Release));
         self.wake_all();
+    }
+
+    fn has_backlogs(&self, partition: PartitionId, count: usize) {
+        if let Some(known) = self.backlogs.get(usize::from(partition)) {
+            known.store(count as u64, Ordering::Release);
+        }
     }
 
     fn count(counter: &AtomicU64, by: u64) {

@@ -82,6 +82,7 @@ pub(super) async fn run(shared: Arc<Shared>, partition: PartitionId, grant: Gran
         }
     }
     shared.aside.leave(partition);
+    shared.has_backlogs(partition, 0);
     if let Err(error) = shared.store.release(partition, token).await {
         tracing::warn!(partition, %error, "could not give a lease up; it runs out by itself");
     }
@@ -110,6 +111,7 @@ impl<'a> Owner<'a> {
         let limits = Arc::clone(&shared.options.limits);
         let kept = shared.kept.lock().remove(&number);
         let partition = kept.unwrap_or_else(|| Partition::new(number, shared.options.partitions, nonce, limits, start));
+        shared.has_backlogs(number, partition.backlogs());
         Ok(Self {
             shared,
             number,
@@ -232,6 +234,9 @@ impl<'a> Owner<'a> {
         }
         self.head = id;
         self.consumed += count;
+        // Before the entries: who sees that they are consumed sees also which of them wait.
+        let waiting = self.state().backlogs();
+        self.shared.has_backlogs(self.number, waiting);
         Shared::count(&self.shared.counters.commits, 1);
         Shared::count(&self.shared.counters.entries, count);
         self.broom.died(batch.dead.len());

@@ -193,6 +193,11 @@ impl Partition {
         unknown.into_iter().map(str::to_owned).collect()
     }
 
+    /// How many contexts have a stored backlog.
+    pub fn backlogs(&self) -> usize {
+        self.backlogs.len()
+    }
+
     /// Whether a context has a stored backlog.
     pub fn has_backlog(&self, name: &str) -> bool {
         self.backlogs.contains(name)

@@ -111,6 +111,13 @@ pub(super) struct Progress {
     commits: u64,
 }
 
+/// How far a host is: entries it took in, and actions it ran.
+#[derive(Clone, Copy, PartialEq, Eq)]
+struct Done {
+    entries: u64,
+    actions: u64,
+}
+
 impl Progress {
     /// From now on.
     pub(super) fn of(host: &Host) -> Self {
@@ -120,27 +127,35 @@ impl Progress {
         Self { status, entries, commits }
     }
 
-    fn entries(&self) -> u64 {
-        self.status.counters().entries.load(Ordering::Relaxed) - self.entries
+    fn done(&self) -> Done {
+        let counters = self.status.counters();
+        let (entries, actions) = (counters.entries.load(Ordering::Relaxed), counters.actions.load(Ordering::Relaxed));
+        Done { entries: entries - self.entries, actions }
     }
 
     fn commits(&self) -> u64 {
         self.status.counters().commits.load(Ordering::Relaxed) - self.commits
     }
 
-    /// Waits until so many entries are worked through; for as long as there is progress.
+    /// Waits until so many entries are worked through, and none of them waits for a later turn; for as long as there is progress.
     pub(super) async fn until(&self, entries: u64) -> anyhow::Result<()> {
-        let (mut done, mut since) = (self.entries(), Instant::now());
-        while done < entries {
-            tokio::time::sleep(LOOK).await;
-            let now = self.entries();
-            if now > done {
+        let (mut done, mut since) = (self.done(), Instant::now());
+        loop {
+            let now = self.done();
+            let waiting = self.status.backlogs();
+            if now.entries >= entries && waiting == 0 {
+                return Ok(());
+            }
+            if now != done {
                 (done, since) = (now, Instant::now());
             } else if since.elapsed() > PATIENCE {
-                bail!("the host stands still: {done} of {entries} entries are worked through");
+                let Done { entries: taken, .. } = done;
+                bail!(
+                    "the host stands still: it took {taken} of {entries} entries in, and has {waiting} contexts whose entries wait"
+                );
             }
+            tokio::time::sleep(LOOK).await;
         }
-        Ok(())
     }
 }
 
